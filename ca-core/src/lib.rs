@@ -1,0 +1,22 @@
+//! The domain of Tsunagi: card applications and their verification, certificate templates and issuance, signers, issuers and
+//! their key generations.
+//!
+//! Nothing here speaks HTTP or SQL or runs an async runtime. Whatever comes from outside is an *unverified* type until one
+//! function has turned it into a *verified* one; whatever is signed was linted and recorded first, because the types allow
+//! nothing else.
+
+pub mod application;
+pub mod card;
+pub mod chain;
+pub mod clock;
+pub mod digest;
+pub mod issuance;
+pub mod issuer;
+pub mod key;
+pub mod kind;
+pub mod ocsp;
+pub mod refusal;
+pub mod revocation;
+pub mod serial;
+pub mod signed_object;
+pub mod signer;

@@ -1,0 +1,50 @@
+//! The CA role: takes work from the store, verifies it again, issues, runs the cascade, and keeps its leader's duties.
+//!
+//! It opens no listener. What reaches it are rows that the RA wrote, which it believes only as far as it can verify them
+//! itself, and what it fetches: the back office's word and the card CAs' CRLs.
+
+mod beacon;
+mod card_crl;
+mod cascade;
+mod issuing;
+mod leader;
+mod responder;
+mod role;
+mod steps;
+
+pub use self::issuing::BatchOutcome;
+pub use self::responder::renew_responders;
+pub use self::role::{CaRole, CaRoleParts, CaRoleSettings, CardStatusSource, CrlLocation};
+pub use self::steps::{IssuanceStep, NoSteps, Steps};
+
+/// Why the CA role could not do its work: nothing was lost, and it tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum CaFault {
+    /// The store.
+    #[error("the store failed")]
+    Store(#[from] schema::StoreFault),
+    /// The back office, or a card CA's status service.
+    #[error("the back office, or a card CA's status service, failed")]
+    BackOffice(#[from] back_office::BackOfficeFault),
+    /// A signing key.
+    #[error("a CA key could not sign")]
+    Signer(#[from] ca_core::signer::SignerFault),
+    /// A responder certificate could not be renewed.
+    #[error("a responder certificate could not be renewed")]
+    Responder(#[source] Box<ca_core::issuer::ResponderFault<schema::StoreFault>>),
+    /// A stored responder certificate cannot be read.
+    #[error("a stored responder certificate cannot be read")]
+    StoredResponder,
+    /// A card CRL that cannot be used.
+    #[error("a card CRL: {0}")]
+    CardCrl(&'static str),
+    /// A signed certificate that belongs to no card: a fault of the program.
+    #[error("a signed certificate is linked to no card certificate")]
+    Unlinked,
+    /// The machine gave no random octets.
+    #[error("no random octets to be had")]
+    Randomness(#[from] ca_core::issuance::RandomnessFault),
+    /// Another process leads: this one's writes no longer count.
+    #[error("another process has taken the lead")]
+    Fenced,
+}

@@ -1,0 +1,56 @@
+//! Responder certificates: renewed by the CA role well before they end, for the same key, so that the status service never
+//! stands without one.
+
+use ca_core::issuer::{Issuer, create_responder_certificate};
+use ca_core::key::public_key_info;
+use chrono::{DateTime, Duration, Utc};
+use schema::authority::NewResponder;
+use schema::intent::StoredIntents;
+use schema::lease::Lease;
+use schema::{Reader, Writer};
+
+use crate::CaFault;
+use crate::role::CaRole;
+
+impl CaRole {
+    /// Renews each issuer's responder certificate of which less than a third of its life is left.
+    pub(crate) fn renew_own_responders(&self) -> Result<(), CaFault> {
+        let lease = self.current_lease()?;
+        for issuer in self.issuers.values() {
+            renew_responders(issuer, &self.reader, &self.writer, &lease, self.settings.responder_life, self.clock.now())?;
+        }
+        Ok(())
+    }
+}
+
+/// Certifies again, for `life`, the responder key of `issuer`'s CA key if its certificate has less than a third of `life` left.
+/// A CA key without any responder has none to renew.
+pub fn renew_responders(
+    issuer: &Issuer,
+    reader: &Reader,
+    writer: &Writer,
+    lease: &Lease,
+    life: Duration,
+    now: DateTime<Utc>,
+) -> Result<(), CaFault> {
+    let ca_key = issuer.ca_key();
+    let Some(responder) = reader.latest_responder(ca_key.id())? else {
+        return Ok(());
+    };
+    // A CA key near its own end certifies no longer than that: then there is nothing to gain.
+    if responder.not_after - now > life / 3 || responder.not_after >= ca_key.not_after() {
+        return Ok(());
+    }
+    let mut ledger = StoredIntents::new(writer.clone(), now).under(lease.clone());
+    let public_key_info = public_key_info(&responder.der).ok_or(CaFault::StoredResponder)?;
+    let certificate = create_responder_certificate(issuer, &public_key_info, life, now, &mut ledger)
+        .map_err(|fault| CaFault::Responder(Box::new(fault)))?;
+    let certificate = NewResponder::from(&certificate);
+    let lease = lease.clone();
+    writer.write(move |tx| {
+        tx.check_lease(&lease)?;
+        tx.add_responder(&certificate, now)
+    })?;
+    tracing::info!(ca_key = ca_key.label(), "responder certificate renewed");
+    Ok(())
+}

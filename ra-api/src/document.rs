@@ -1,0 +1,71 @@
+//! The OpenAPI 3.1 description of both listeners.
+
+use std::sync::LazyLock;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::CONTENT_TYPE;
+use utoipa::openapi::security::SecurityScheme;
+use utoipa::openapi::{Components, OpenApi};
+use utoipa::{Modify, OpenApi as _};
+
+use crate::health::{__path_live, __path_ready, HealthAnswer};
+use crate::holders::{
+    __path_apply, __path_ask_for_challenge, __path_ask_for_outcome, AcceptedAnswer, CertificateAnswer, ChallengeAnswer, IssuedAnswer,
+};
+use crate::operators::{__path_receive_card_events, CardEventBody, CardEventsAnswer, CardEventsBody};
+use crate::problem::{HealthProblems, ProblemCode, ProblemDocument};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Tsunagi registration authority",
+        description = "Two listeners. Holders (TLS): challenges and applications; the card's signature is the identity. Operators \
+                       (mutual TLS): the client certificate's organizationalUnitName is the role. Failures are problem details (RFC 9457) \
+                       with a stable code. Times are RFC 3339, binary is base64, identifiers are strings."
+    ),
+    tags(
+        (name = "holders", description = "The public listener."),
+        (name = "operators", description = "The operators' listener: mutual TLS."),
+        (name = "health", description = "Both listeners.")
+    ),
+    paths(ask_for_challenge, apply, ask_for_outcome, receive_card_events, describe, live, ready),
+    components(schemas(
+        AcceptedAnswer, CardEventBody, CardEventsAnswer, CardEventsBody, CertificateAnswer, ChallengeAnswer, HealthAnswer, IssuedAnswer,
+        ProblemCode, ProblemDocument
+    )),
+    modifiers(&OperatorsNeedCertificates)
+)]
+struct Description;
+
+struct OperatorsNeedCertificates;
+
+impl Modify for OperatorsNeedCertificates {
+    fn modify(&self, document: &mut OpenApi) {
+        let scheme = SecurityScheme::MutualTls {
+            description: Some(
+                "A client certificate of the operator CA: commonName is the operator, organizationalUnitName the role.".into(),
+            ),
+            deprecated: None,
+            extensions: None,
+        };
+        document.components.get_or_insert_with(Components::new).add_security_scheme("operator", scheme);
+    }
+}
+
+/// The description.
+pub fn openapi() -> OpenApi {
+    Description::openapi()
+}
+
+/// Gives this description.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "health",
+    operation_id = "describe",
+    responses((status = 200, description = "This description: OpenAPI 3.1.", body = serde_json::Value), HealthProblems)
+)]
+pub(crate) async fn describe() -> HttpResponse {
+    static TEXT: LazyLock<String> = LazyLock::new(|| serde_json::to_string(&openapi()).unwrap_or_default());
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(TEXT.as_str())
+}

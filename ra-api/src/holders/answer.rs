@@ -1,0 +1,89 @@
+//! What holders are told of their applications.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ca_core::digest::Sha256Digest;
+use ca_core::kind::CertificateKind;
+use ca_core::serial::SerialNumber;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::ticket::Ticket;
+
+/// The state of an application that was not refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum ApplicationAnswer {
+    /// The certificates are issued.
+    Issued(IssuedAnswer),
+    /// Accepted; the CA has not decided yet.
+    Accepted(AcceptedAnswer),
+}
+
+/// An application whose certificates are issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct IssuedAnswer {
+    /// The SHA-256 of the application's octets, in hexadecimal.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    pub application_id: String,
+    /// `issued`.
+    #[schema(example = "issued")]
+    pub state: &'static str,
+    /// The certificates: one of each requested kind.
+    pub certificates: Vec<CertificateAnswer>,
+}
+
+/// One issued certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CertificateAnswer {
+    /// `signature` or `authentication`.
+    #[schema(example = "signature")]
+    pub kind: &'static str,
+    /// The serial number in hexadecimal.
+    #[schema(pattern = "^[0-9A-F]{2,40}$")]
+    pub serial: String,
+    /// The certificate: DER in base64. Its authorityInfoAccess says where the issuer's is.
+    pub certificate: String,
+}
+
+/// An application that is accepted and not yet decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AcceptedAnswer {
+    /// The SHA-256 of the application's octets, in hexadecimal.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    pub application_id: String,
+    /// `accepted`.
+    #[schema(example = "accepted")]
+    pub state: &'static str,
+    /// Where to ask for the outcome, relative to this RA.
+    #[schema(example = "/v1/applications/6f1e…")]
+    pub status_url: String,
+    /// Opens it, in the header `Tsunagi-Application-Token`. A secret.
+    #[schema(pattern = "^[A-Za-z0-9_-]{43}$")]
+    pub token: String,
+}
+
+impl AcceptedAnswer {
+    pub(crate) fn new(digest: &Sha256Digest, ticket: &Ticket) -> Self {
+        Self {
+            application_id: digest.to_string(),
+            state: "accepted",
+            status_url: format!("/v1/applications/{digest}"),
+            token: ticket.to_text(),
+        }
+    }
+}
+
+impl IssuedAnswer {
+    pub(crate) fn new<'c>(
+        digest: &Sha256Digest,
+        certificates: impl IntoIterator<Item = (CertificateKind, &'c SerialNumber, &'c [u8])>,
+    ) -> Self {
+        let certificates = certificates.into_iter().map(|(kind, serial, der)| CertificateAnswer {
+            kind: kind.as_str(),
+            serial: serial.to_string(),
+            certificate: STANDARD.encode(der),
+        });
+        Self { application_id: digest.to_string(), state: "issued", certificates: certificates.collect() }
+    }
+}

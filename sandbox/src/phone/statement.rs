@@ -1,0 +1,68 @@
+//! The application statement: what the card signs, in JSON.
+
+use serde::Serialize;
+
+use crate::kind::Kind;
+
+/// The statement; field names are the wire.
+#[derive(Debug, Clone, Serialize)]
+pub struct Statement {
+    /// `tsunagi.application.v1`
+    #[serde(rename = "type")]
+    pub statement_type: String,
+    /// The name of the registration authority it is meant for.
+    pub audience: String,
+    /// The challenge, as the RA gave it.
+    pub challenge: String,
+    /// The phone.
+    pub device: Device,
+    /// Whether an old phone's certificates end.
+    pub replaces: Replaces,
+    /// What is asked for.
+    pub requests: Vec<StatedRequest>,
+}
+
+/// The phone as it describes itself.
+#[derive(Debug, Clone, Serialize)]
+pub struct Device {
+    /// `android`, `ios` or `other`.
+    pub platform: String,
+    /// Free text.
+    pub model: String,
+    /// `strongbox`, `tee`, `secure-enclave`, `gp-se` or `software`.
+    pub key_storage: String,
+}
+
+impl Default for Device {
+    fn default() -> Self {
+        Self { platform: "other".to_owned(), model: "Sandbox phone".to_owned(), key_storage: "software".to_owned() }
+    }
+}
+
+/// Whether an old phone's certificates end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Replaces {
+    /// They end.
+    Any,
+    /// There are none; if there are, the application is refused.
+    #[default]
+    None,
+}
+
+/// One certification request.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatedRequest {
+    /// For which kind.
+    pub kind: Kind,
+    /// PKCS#10, base64 DER.
+    pub pkcs10: String,
+}
+
+impl Statement {
+    /// As the wire has it.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Strings and enums only: this cannot fail, and an empty statement would be refused.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}

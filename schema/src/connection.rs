@@ -1,0 +1,176 @@
+//! One connection to either database, and what every connection is told before use.
+
+use std::path::Path;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, MultiConnection};
+
+use crate::fault::{FaultClass, StoreFault};
+use crate::location::Location;
+
+/// A connection to either database.
+#[derive(MultiConnection)]
+pub(crate) enum AnyConnection {
+    /// SQLite, bundled.
+    Sqlite(diesel::SqliteConnection),
+    /// PostgreSQL through libpq.
+    #[cfg(feature = "postgres")]
+    Postgres(diesel::PgConnection),
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Reading only: the database itself refuses writes on it.
+    Read,
+    /// Writing, durably.
+    Write,
+}
+
+/// A connection with the memory of its last failure.
+///
+/// After a failure no further statement is run until [`Session::settle`]: PostgreSQL would refuse it, and SQLite may have
+/// rolled the whole transaction back by itself, so that it would take effect outside of any.
+pub(crate) struct Session {
+    pub(crate) connection: AnyConnection,
+    trouble: Option<StoreFault>,
+}
+
+impl Session {
+    /// Connects; a SQLite file must exist.
+    pub(crate) fn connect(location: &Location, purpose: Purpose) -> Result<Self, StoreFault> {
+        let connection = match location {
+            Location::Sqlite(path) => AnyConnection::Sqlite(connect_sqlite(path, purpose)?),
+            #[cfg(feature = "postgres")]
+            Location::Postgres(url) => AnyConnection::Postgres(connect_postgres(url, purpose)?),
+        };
+        Ok(Self { connection, trouble: None })
+    }
+
+    /// Runs statements that have no parameters and give no rows.
+    pub(crate) fn batch(&mut self, statements: &str) -> Result<(), StoreFault> {
+        self.checked(|connection| Ok(connection.batch_execute(statements)?))
+    }
+
+    /// Runs something on the connection, unless something failed before; remembers its failure.
+    pub(crate) fn checked<T>(&mut self, run: impl FnOnce(&mut AnyConnection) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
+        if let Some(trouble) = &self.trouble {
+            return Err(trouble.clone());
+        }
+        let result = run(&mut self.connection);
+        if let Err(fault) = &result {
+            self.trouble = Some(fault.clone());
+        }
+        result
+    }
+
+    /// Forgets and returns the last failure.
+    pub(crate) fn settle(&mut self) -> Option<StoreFault> {
+        self.trouble.take()
+    }
+
+    /// The last failure, if not yet forgotten.
+    pub(crate) fn trouble(&self) -> Option<&StoreFault> {
+        self.trouble.as_ref()
+    }
+
+    /// Whether a failure may pass when everything is tried again from the start of the transaction.
+    ///
+    /// diesel does not tell PostgreSQL's deadlocks (40P01) from other failures, hence `Other`.
+    pub(crate) fn may_pass(&self, fault: &StoreFault) -> bool {
+        let passing = matches!(fault.class(), Some(FaultClass::Serialization | FaultClass::Other));
+        passing && !matches!(self.connection, AnyConnection::Sqlite(_))
+    }
+
+    /// What opens a transaction that will write.
+    pub(crate) fn begin_statement(&self) -> &'static str {
+        match self.connection {
+            AnyConnection::Sqlite(_) => "BEGIN IMMEDIATE",
+            // Rows that decisions rest on are locked one by one (see `issuance`), so nothing stricter is needed.
+            #[cfg(feature = "postgres")]
+            AnyConnection::Postgres(_) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+        }
+    }
+
+    /// What makes a SELECT keep its rows from changing until the end of the transaction; SQLite has only one writer anyway.
+    pub(crate) fn share_lock(&self) -> &'static str {
+        match self.connection {
+            AnyConnection::Sqlite(_) => "",
+            #[cfg(feature = "postgres")]
+            AnyConnection::Postgres(_) => " FOR SHARE",
+        }
+    }
+
+    /// What makes a SELECT wait for whoever is changing its rows, see them as they then are, and keep them so.
+    pub(crate) fn update_lock(&self) -> &'static str {
+        match self.connection {
+            AnyConnection::Sqlite(_) => "",
+            #[cfg(feature = "postgres")]
+            AnyConnection::Postgres(_) => " FOR UPDATE",
+        }
+    }
+}
+
+fn connect_sqlite(path: &Path, purpose: Purpose) -> Result<diesel::SqliteConnection, StoreFault> {
+    // SQLite would make an empty database of a missing file.
+    if !path.is_file() {
+        return Err(StoreFault::NotInitialised);
+    }
+    let name = path.to_str().ok_or(StoreFault::Location("a database's path is UTF-8"))?;
+    // A path that begins like a URI would be read as one.
+    let name = if path.is_absolute() { name.to_owned() } else { format!("./{name}") };
+    let mut connection = diesel::SqliteConnection::establish(&name).map_err(|error| StoreFault::Unreachable(error.to_string()))?;
+    // Checkpoints are made rarer than by default: each writes every changed page into the database and syncs both files.
+    let pragmas = match purpose {
+        Purpose::Write => {
+            "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+             PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384; \
+             PRAGMA temp_store = MEMORY;"
+        }
+        Purpose::Read => {
+            "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; \
+             PRAGMA query_only = ON;"
+        }
+    };
+    connection.batch_execute(pragmas)?;
+    Ok(connection)
+}
+
+#[cfg(feature = "postgres")]
+fn connect_postgres(url: &str, purpose: Purpose) -> Result<diesel::PgConnection, StoreFault> {
+    let mut connection = diesel::PgConnection::establish(url).map_err(|_| {
+        // libpq's message can quote the URL.
+        StoreFault::Unreachable("PostgreSQL does not answer or refuses the user".to_owned())
+    })?;
+    connection.batch_execute("SET client_min_messages = warning; SET application_name = 'tsunagi';")?;
+    refuse_unsafe(&mut connection)?;
+    // Statements are planned once and kept. Planned while the tables are small, a sequential scan looks cheap, and stays in the
+    // plan when they are large: every statement of ours has an index to go by, but for tables of one row. Compiling plans never
+    // pays for statements this short.
+    connection.batch_execute("SET enable_seqscan = off; SET jit = off;")?;
+    if purpose == Purpose::Read {
+        connection.batch_execute("SET default_transaction_read_only = on; SET statement_timeout = '60s';")?;
+    }
+    Ok(connection)
+}
+
+/// Refuses a server that would forget what it acknowledged.
+#[cfg(feature = "postgres")]
+fn refuse_unsafe(connection: &mut diesel::PgConnection) -> Result<(), StoreFault> {
+    use diesel::prelude::*;
+    let (fsync, full_page_writes) = diesel::select((
+        diesel::dsl::sql::<diesel::sql_types::Text>("current_setting('fsync')"),
+        diesel::dsl::sql::<diesel::sql_types::Text>("current_setting('full_page_writes')"),
+    ))
+    .get_result::<(String, String)>(connection)?;
+    if fsync != "on" {
+        return Err(StoreFault::UnsafeServer("fsync is off"));
+    }
+    if full_page_writes != "on" {
+        return Err(StoreFault::UnsafeServer("full_page_writes is off"));
+    }
+    // Every other setting than `off` waits at least for the local disk.
+    connection
+        .batch_execute("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';")?;
+    Ok(())
+}

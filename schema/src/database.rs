@@ -1,0 +1,130 @@
+//! The database as a whole: creating it, opening it, and what it gives out.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::connection::{Purpose, Session};
+use crate::event;
+use crate::fault::StoreFault;
+use crate::location::Location;
+use crate::migrations;
+use crate::reader::Reader;
+use crate::sql::sql;
+use crate::wake::Wake;
+use crate::writer::Writer;
+
+/// How a database is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// So many connections for reading at most; they are made when needed.
+    pub readers: u32,
+}
+
+impl Default for OpenOptions {
+    /// Eight connections for reading.
+    fn default() -> Self {
+        Self { readers: 8 }
+    }
+}
+
+/// An open database. Cheap to clone; all clones share the writing threads and one pool of readers.
+#[derive(Clone)]
+pub struct Database {
+    reader: Reader,
+    writer: Writer,
+    wake: Arc<Wake>,
+    instance: Arc<str>,
+}
+
+impl Database {
+    /// Makes the tables in an empty database (for SQLite: in a new file, readable by its owner only) and opens it.
+    ///
+    /// Errors: [`StoreFault::Exists`] if there are tables of ours already, or for SQLite any file.
+    pub fn create(url: &str) -> Result<Self, StoreFault> {
+        let location = Location::parse(url)?;
+        #[cfg_attr(not(feature = "postgres"), expect(irrefutable_let_patterns, reason = "there is only SQLite then"))]
+        if let Location::Sqlite(path) = &location {
+            make_file(path)?;
+        }
+        let mut session = Session::connect(&location, Purpose::Write)?;
+        migrations::create(&mut session)?;
+        let mut octets = [0; 16];
+        SystemRandom::new().fill(&mut octets).map_err(|_| StoreFault::Misuse("no randomness"))?;
+        sql("INSERT INTO store_meta (id, instance_id, created_at) VALUES (1, ?, ?)")
+            .bind(hex::encode(octets).as_str())
+            .bind(Utc::now())
+            .execute(&mut session)?;
+        drop(session);
+        Self::open(url, &OpenOptions::default())
+    }
+
+    /// Opens an existing database.
+    ///
+    /// Errors: a version other than this program's ([`StoreFault::Newer`], [`StoreFault::Older`],
+    /// [`StoreFault::NotInitialised`]), or a server that is not reached or, as soon as something is written, found unsafe.
+    pub fn open(url: &str, options: &OpenOptions) -> Result<Self, StoreFault> {
+        let location = Location::parse(url)?;
+        let mut session = Session::connect(&location, Purpose::Read)?;
+        migrations::check(&mut session)?;
+        let instance = sql("SELECT instance_id FROM store_meta")
+            .optional(&mut session, |row| row.text())?
+            .ok_or(StoreFault::Corrupt("store_meta is empty"))?;
+        let wake = Arc::new(Wake::new(event::position(&mut session)?));
+        let writer = Writer::start(location.clone(), Arc::clone(&wake))?;
+        Ok(Self { reader: Reader::new(location, options.readers), writer, wake, instance: instance.into() })
+    }
+
+    /// For reading.
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// For writing.
+    pub fn writer(&self) -> Writer {
+        self.writer.clone()
+    }
+
+    /// Notice of this process's commits.
+    pub fn wake(&self) -> Arc<Wake> {
+        Arc::clone(&self.wake)
+    }
+
+    /// What this store is called, from its creation on: 32 hexadecimal digits.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+}
+
+/// When the store was created, and more that never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreMeta {
+    /// 32 hexadecimal digits.
+    pub instance: String,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Reader {
+    /// What the store is called and when it was created. Serves as the question whether the database answers.
+    pub fn meta(&self) -> Result<StoreMeta, StoreFault> {
+        self.read(|session| {
+            sql("SELECT instance_id, created_at FROM store_meta")
+                .optional(session, |row| Ok(StoreMeta { instance: row.text()?, created_at: row.time()? }))?
+                .ok_or(StoreFault::Corrupt("store_meta is empty"))
+        })
+    }
+}
+
+fn make_file(path: &std::path::Path) -> Result<(), StoreFault> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(StoreFault::Exists),
+        Err(error) => Err(StoreFault::Unreachable(error.to_string())),
+    }
+}

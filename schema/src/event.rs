@@ -1,0 +1,228 @@
+//! Events: what changed, in the order of commits.
+
+use ca_core::application::ApplicationId;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::certificate::CertificateId;
+use crate::connection::Session;
+use crate::fault::StoreFault;
+use crate::reader::Reader;
+use crate::sql::{sql, value_rows};
+
+/// A place in the order of events. 0 is before the first; there are no gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventPosition(pub i64);
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// A CA key generation was added.
+    CaKeyAdded,
+    /// A responder certificate was added.
+    ResponderAdded,
+    /// The RA accepted an application: work for the CA role.
+    ApplicationAccepted,
+    /// The RA refused an application after a valid card signature.
+    ApplicationRejected,
+    /// The CA role decided an application: its certificates are there.
+    ApplicationIssued,
+    /// The CA role refused an accepted application.
+    ApplicationRefused,
+    /// A certificate was issued.
+    CertificateIssued,
+    /// A certificate was revoked.
+    CertificateRevoked,
+    /// A certificate's validity was found ended when another took its place.
+    CertificateExpired,
+    /// A card event arrived: work for the CA role.
+    CardEventReceived,
+    /// A card certificate was revoked.
+    CardRevoked,
+    /// A CRL was published.
+    CrlPublished,
+    /// A word that this program does not know; never written by it. Followers pass over it.
+    Unrecognised,
+}
+
+impl EventKind {
+    /// Every kind that this program writes.
+    pub const ALL: [Self; 12] = [
+        Self::CaKeyAdded,
+        Self::ResponderAdded,
+        Self::ApplicationAccepted,
+        Self::ApplicationRejected,
+        Self::ApplicationIssued,
+        Self::ApplicationRefused,
+        Self::CertificateIssued,
+        Self::CertificateRevoked,
+        Self::CertificateExpired,
+        Self::CardEventReceived,
+        Self::CardRevoked,
+        Self::CrlPublished,
+    ];
+
+    /// The word stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CaKeyAdded => "ca_key.added",
+            Self::ResponderAdded => "responder.added",
+            Self::ApplicationAccepted => "application.accepted",
+            Self::ApplicationRejected => "application.rejected",
+            Self::ApplicationIssued => "application.issued",
+            Self::ApplicationRefused => "application.refused",
+            Self::CertificateIssued => "certificate.issued",
+            Self::CertificateRevoked => "certificate.revoked",
+            Self::CertificateExpired => "certificate.expired",
+            Self::CardEventReceived => "card_event.received",
+            Self::CardRevoked => "card.revoked",
+            Self::CrlPublished => "crl.published",
+            Self::Unrecognised => "unrecognised",
+        }
+    }
+
+    fn from_word(word: &str) -> Self {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word).unwrap_or(Self::Unrecognised)
+    }
+}
+
+/// An event to be left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// What happened.
+    pub kind: EventKind,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The certificate it is about.
+    pub certificate: Option<CertificateId>,
+    /// The application it is about.
+    pub application: Option<ApplicationId>,
+    /// More of it, without personal data; at most 64 KiB as text.
+    pub data: Value,
+}
+
+impl NewEvent {
+    /// An event about nothing in particular yet.
+    pub fn new(kind: EventKind, at: DateTime<Utc>, data: Value) -> Self {
+        Self { kind, at, certificate: None, application: None, data }
+    }
+
+    /// Names the certificate it is about.
+    pub fn about_certificate(mut self, certificate: CertificateId) -> Self {
+        self.certificate = Some(certificate);
+        self
+    }
+
+    /// Names the application it is about.
+    pub fn about_application(mut self, application: ApplicationId) -> Self {
+        self.application = Some(application);
+        self
+    }
+}
+
+/// A stored event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its place.
+    pub position: EventPosition,
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// What happened.
+    pub kind: EventKind,
+    /// The certificate it is about.
+    pub certificate: Option<CertificateId>,
+    /// The application it is about.
+    pub application: Option<ApplicationId>,
+    /// More of it.
+    pub data: Value,
+}
+
+impl Reader {
+    /// The position of the last committed event.
+    pub fn position(&self) -> Result<EventPosition, StoreFault> {
+        self.read(position)
+    }
+
+    /// Events after `position`, in order; `limit` at most.
+    pub fn events_after(&self, position: EventPosition, limit: u32) -> Result<Vec<Event>, StoreFault> {
+        self.read(|session| {
+            sql("SELECT position, at, kind, certificate_id, application_id, data FROM event \
+                 WHERE position > ? ORDER BY position LIMIT ?")
+            .bind(position.0)
+            .bind(i64::from(limit))
+            .rows(session, decode)
+        })
+    }
+}
+
+/// The events of one certificate, in order; `limit` at most.
+pub(crate) fn of_certificate(session: &mut Session, certificate: CertificateId, limit: i64) -> Result<Vec<Event>, StoreFault> {
+    sql("SELECT position, at, kind, certificate_id, application_id, data FROM event \
+         WHERE certificate_id = ? ORDER BY position LIMIT ?")
+    .bind(certificate.0)
+    .bind(limit)
+    .rows(session, decode)
+}
+
+pub(crate) fn position(session: &mut Session) -> Result<EventPosition, StoreFault> {
+    sql("SELECT position FROM event_counter")
+        .optional(session, |row| Ok(EventPosition(row.big()?)))?
+        .ok_or(StoreFault::Corrupt("event_counter is empty"))
+}
+
+/// Gives the events their positions and stores them: the last thing a transaction does, because whoever has the counter's
+/// row keeps every other writer from committing events.
+pub(crate) fn append(session: &mut Session, events: &[NewEvent]) -> Result<Option<EventPosition>, StoreFault> {
+    if events.is_empty() {
+        return Ok(None);
+    }
+    let count = i64::try_from(events.len()).map_err(|_| StoreFault::Misuse("too many events"))?;
+    let last = sql("UPDATE event_counter SET position = position + ? RETURNING position")
+        .bind(count)
+        .optional(session, |row| row.big())?
+        .ok_or(StoreFault::Corrupt("event_counter is empty"))?;
+    let texts: Vec<String> = events.iter().map(|event| event.data.to_string()).collect();
+    let mut rows = (last - count + 1..).zip(events.iter().zip(&texts));
+    let mut left = events.len();
+    while left > 0 {
+        // Few sizes, so that few statements are prepared.
+        let size = [64, 16, 4, 1].into_iter().find(|size| *size <= left).unwrap_or(1);
+        let mut insert =
+            sql(format!("INSERT INTO event (position, at, kind, certificate_id, application_id, data) VALUES {}", value_rows(size, 6)));
+        for (position, (event, text)) in rows.by_ref().take(size) {
+            insert = insert
+                .bind(position)
+                .bind(event.at)
+                .bind(event.kind.as_str())
+                .bind(event.certificate.map(|id| id.0))
+                .bind(event.application.map(|id| id.0))
+                .bind(text.as_str());
+        }
+        insert.execute(session)?;
+        left -= size;
+    }
+    Ok(Some(EventPosition(last)))
+}
+
+fn decode(row: &mut crate::sql::Fields<'_, '_, '_>) -> Result<Event, StoreFault> {
+    Ok(Event {
+        position: EventPosition(row.big()?),
+        at: row.time()?,
+        kind: EventKind::from_word(&row.text()?),
+        certificate: row.optional_big()?.map(CertificateId),
+        application: row.optional_big()?.map(ApplicationId),
+        data: serde_json::from_str(&row.text()?).map_err(|_| StoreFault::Corrupt("an event's data"))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_read_back_from_its_word() {
+        for kind in EventKind::ALL {
+            assert_eq!(EventKind::from_word(kind.as_str()), kind);
+        }
+    }
+}

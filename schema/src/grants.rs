@@ -1,0 +1,117 @@
+//! What each role's database user may do on PostgreSQL: what the architecture promises, held by the database.
+
+/// Which table, which privileges (a column list narrows a privilege).
+type Grants = &'static [(&'static str, &'static str)];
+
+/// The RA faces the internet. It brings applications with their evidence, card events and its own refusals; everything else it
+/// reads at most: it can neither write events (and so hold up the counter that every revocation needs), nor draw beacons, nor touch certificates, CRLs, leases or the CA's records of what was
+/// redeemed and certified, nor mark a card event as applied, nor decide an application.
+const RA: Grants = &[
+    ("__diesel_schema_migrations", "SELECT"),
+    ("store_meta", "SELECT"),
+    ("ca_key", "SELECT"),
+    ("beacon", "SELECT"),
+    ("application", "SELECT, INSERT (digest, challenge, accepted_at, ticket_hash)"),
+    ("application_evidence", "INSERT"),
+    ("card_crl", "SELECT, INSERT"),
+    ("card_event_inbox", "SELECT, INSERT (event_id, issuer_key_id, serial, sequence, reason, occurred_at, source, received_at)"),
+    ("certificate", "SELECT"),
+    ("certificate_body", "SELECT"),
+    ("rejection", "INSERT (digest, code, rejected_at)"),
+    ("event", "SELECT"),
+    ("event_counter", "SELECT"),
+];
+
+/// The CA role. It adds and decides, but does not delete (beacons apart) and never changes an event, a certificate's body or
+/// a recorded intent.
+const CA: Grants = &[
+    ("__diesel_schema_migrations", "SELECT"),
+    ("store_meta", "SELECT"),
+    ("ca_key", "SELECT, INSERT, UPDATE (last_crl_number)"),
+    ("responder", "SELECT, INSERT"),
+    ("beacon", "SELECT, INSERT, DELETE"),
+    ("application", "SELECT, UPDATE (state, decided_at, refusal_code, refusal_detail)"),
+    ("application_evidence", "SELECT"),
+    ("card_crl", "SELECT"),
+    ("holder", "SELECT, INSERT, UPDATE (holder_id)"),
+    ("issuance_intent", "SELECT, INSERT"),
+    ("certificate", "SELECT, INSERT, UPDATE (state, reason, revoked_at)"),
+    ("certificate_body", "SELECT, INSERT"),
+    ("card_state", "SELECT, INSERT, UPDATE (state, reason, revoked_at, last_sequence)"),
+    ("card_distribution_point", "SELECT, INSERT"),
+    ("link", "SELECT, INSERT, UPDATE (distribution_point_id)"),
+    ("certified_key", "SELECT, INSERT"),
+    ("spent_challenge", "SELECT, INSERT"),
+    ("card_event_inbox", "SELECT, INSERT, UPDATE (applied_at)"),
+    ("rejection", "SELECT, DELETE"),
+    ("feed_cursor", "SELECT, INSERT, UPDATE"),
+    ("event", "SELECT, INSERT"),
+    ("event_counter", "SELECT, UPDATE (position)"),
+    ("crl", "SELECT, INSERT, UPDATE"),
+    ("crl_body", "SELECT, INSERT"),
+    ("lease", "SELECT, INSERT, UPDATE"),
+];
+
+/// The status role reads what relying parties may learn, and nothing that names a holder or a card.
+const STATUS: Grants = &[
+    ("__diesel_schema_migrations", "SELECT"),
+    ("store_meta", "SELECT"),
+    ("ca_key", "SELECT"),
+    ("responder", "SELECT"),
+    ("certificate", "SELECT (id, kind, ca_key_id, serial, state, reason, revoked_at, not_before, not_after)"),
+    ("event", "SELECT"),
+    ("event_counter", "SELECT"),
+    ("crl", "SELECT"),
+    ("crl_body", "SELECT"),
+];
+
+/// The statements that give the three roles' database users exactly what they need, and take everything else from them and
+/// from the public. To be run by the tables' owner, in their schema, after each migration. The users must exist.
+pub fn grants_sql(ra_user: &str, ca_user: &str, status_user: &str) -> String {
+    let mut statements = String::from("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;\n");
+    for (user, grants) in [(ra_user, RA), (ca_user, CA), (status_user, STATUS)] {
+        let user = quoted(user);
+        statements += &format!("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {user};\nGRANT USAGE ON SCHEMA public TO {user};\n");
+        for (table, privileges) in grants {
+            statements += &format!("GRANT {privileges} ON {table} TO {user};\n");
+        }
+    }
+    statements
+}
+
+/// A quoted identifier (SQL:2016 5.2, delimited identifier).
+fn quoted(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_names_cannot_break_out_of_their_quotes() {
+        assert_eq!(quoted("ra\"; DROP TABLE lease; --"), "\"ra\"\"; DROP TABLE lease; --\"");
+    }
+
+    #[test]
+    fn the_registration_authority_is_granted_no_table_of_the_ca_for_writing() {
+        for (table, privileges) in RA {
+            let reads_only = ["beacon", "certificate", "certificate_body", "ca_key", "store_meta", "event", "event_counter"];
+            assert!(!reads_only.contains(table) || *privileges == "SELECT", "{table}");
+        }
+        for table in [
+            "spent_challenge",
+            "certified_key",
+            "card_state",
+            "crl",
+            "lease",
+            "link",
+            "holder",
+            "issuance_intent",
+            "feed_cursor",
+            "responder",
+        ] {
+            assert!(RA.iter().all(|(granted, _)| *granted != table), "{table}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The store: tables, migrations for SQLite and PostgreSQL, and queries by topic.
+//!
+//! A [`Database`] gives out [`Reader`]s, which cannot write, and [`Writer`]s, whose writes are grouped: a thread takes what has
+//! gathered, runs it in one transaction, in which a piece that fails is undone alone, and answers when that is on disk.
+//! Every change of state leaves an event in the same transaction; the events' positions have no gaps and rise in the order
+//! of commits, so whoever follows them with a cursor misses nothing.
+//!
+//! Nothing is decided here but what a constraint can decide: whether a challenge was redeemed, a key certified, a card
+//! revoked, a holder already served. Stored rows are not trusted: what does not decode is a [`StoreFault`], never a panic.
+
+pub mod application;
+pub mod authority;
+pub mod beacon;
+pub mod card;
+pub mod card_event;
+pub mod certificate;
+mod codes;
+mod connection;
+pub mod crl;
+pub mod database;
+pub mod event;
+pub mod fault;
+#[cfg(feature = "postgres")]
+pub mod grants;
+pub mod intent;
+pub mod issuance;
+pub mod lease;
+mod location;
+mod migrations;
+pub mod reader;
+pub mod rejection;
+mod sql;
+pub mod status;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
+pub mod transaction;
+pub mod wake;
+pub mod writer;
+
+pub use database::{Database, OpenOptions};
+pub use event::{Event, EventKind, EventPosition, NewEvent};
+pub use fault::{StoreFault, WriteError};
+pub use reader::Reader;
+pub use transaction::Transaction;
+pub use wake::Wake;
+pub use writer::{Pending, Writer};

@@ -1,0 +1,62 @@
+//! `tsunagi settings`
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::SettingsArgument;
+use crate::failure::Failure;
+use crate::installation::Installation;
+use crate::output::Output;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Read settings, policies, keys and store as `serve` would, and tell what is wrong
+    ///
+    /// Nothing is changed and nothing is listened on.
+    Check(SettingsArgument),
+    /// Print the settings in force, defaults and environment variables included
+    Show(SettingsArgument),
+}
+
+pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Check(argument) => check(argument, output),
+        Command::Show(argument) => {
+            let settings = argument.load()?;
+            let text = toml::to_string(&settings).map_err(|error| Failure::other(error.to_string()))?;
+            output.print(&settings, |_| text)
+        }
+    }
+}
+
+fn check(argument: &SettingsArgument, output: Output) -> Result<(), Failure> {
+    let settings = argument.load()?;
+    let installation = Installation::open(settings)?;
+    let authorities = installation.card_authorities()?;
+    let now = chrono::Utc::now();
+    let expired: Vec<String> =
+        authorities.iter().filter(|authority| !authority.is_valid_at(now)).map(|found| found.key_id().to_string()).collect();
+    let card_authorities = authorities.iter().count();
+    installation.verifier()?;
+    installation.challenge_key()?;
+    let issuers = installation.issuers()?.len();
+    let responders = installation.responder_signers()?.len();
+    let result = json!({
+        "settings": "sound",
+        "ca_keys": installation.ca_keys.len(),
+        "issuers": issuers,
+        "responders": responders,
+        "card_authorities": card_authorities,
+        "card_authorities_not_valid_now": expired,
+    });
+    output.print(&result, |_| {
+        let mut text = format!(
+            "The settings are sound: {} CA keys ({issuers} issue), {responders} responders, {card_authorities} card CAs trusted.",
+            installation.ca_keys.len()
+        );
+        for key_id in &expired {
+            text.push_str(&format!("\nNote: the card CA with key identifier {key_id} is not valid now."));
+        }
+        text
+    })
+}

@@ -1,0 +1,117 @@
+//! Setting up an installation: CA keys, responder keys, TLS certificates, the operators' CA, the store, the settings.
+
+pub(crate) mod files;
+mod keys;
+mod template;
+pub(crate) mod tls;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ca_core::chain::Chain;
+use ca_core::kind::CertificateKind;
+use policies::{KeyType, Policies};
+use secrecy::SecretString;
+
+pub(crate) use self::template::{BackOfficeAnswer, CardAnswer, CardAuthorityAnswer};
+use crate::failure::Failure;
+use crate::settings::{FILE_NAME, Settings};
+
+/// What a new installation shall be like.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// A directory that does not exist yet or is empty.
+    pub(crate) directory: PathBuf,
+    /// The store's URL; a relative SQLite path is taken from the directory.
+    pub(crate) store_url: String,
+    /// The RA's name: the audience of applications.
+    pub(crate) ra_name: String,
+    /// Where holders connect.
+    pub(crate) ra_listen: SocketAddr,
+    /// Where operators connect.
+    pub(crate) operators_listen: SocketAddr,
+    /// Where relying parties connect.
+    pub(crate) status_listen: SocketAddr,
+    /// What relying parties reach the status service as; it stands in every certificate.
+    pub(crate) status_url: String,
+    /// Host names and addresses of the TLS server certificate.
+    pub(crate) hosts: Vec<String>,
+    /// The type of the CA keys; without it, the policy's.
+    pub(crate) key_type: Option<KeyType>,
+    /// A directory of policies; without it, the shipped ones.
+    pub(crate) policy_directory: Option<PathBuf>,
+    /// The back office.
+    pub(crate) back_office: BackOfficeAnswer,
+    /// The card CAs.
+    pub(crate) card: CardAnswer,
+    /// Where metrics and health are served.
+    pub(crate) telemetry_listen: Option<SocketAddr>,
+}
+
+/// Carries the plan out; `progress` hears what is being done. The settings are written last: without them there is no
+/// installation, only a directory to remove.
+pub(crate) fn carry_out(plan: &Plan, mut progress: impl FnMut(&str)) -> Result<Settings, Failure> {
+    let directory =
+        std::path::absolute(&plan.directory).map_err(|error| Failure::other(format!("{}: {error}", plan.directory.display())))?;
+    require_empty(&directory)?;
+    let policies = match &plan.policy_directory {
+        Some(directory) => Policies::load(directory),
+        None => Policies::shipped(),
+    };
+    let policies = std::sync::Arc::new(policies.map_err(|fault| Failure::settings(Chain(&fault).to_string()))?);
+    for name in ["", "ca", "status", "ra", "operators", "back-office", "card-ca"] {
+        files::make_directory(&directory.join(name))?;
+    }
+
+    progress("TLS certificates and the operators' CA");
+    write_tls(plan, &directory)?;
+    progress("secrets");
+    let ca_passphrase = write_passphrase(&directory.join("ca/passphrase"))?;
+    let status_passphrase = write_passphrase(&directory.join("status/passphrase"))?;
+    files::write_secret(&directory.join("ra/challenge.key"), files::random_hex()?.as_bytes())?;
+    template::write_parties(plan, &directory)?;
+
+    progress("store");
+    let text = template::settings(plan);
+    let mut settings: Settings = toml::from_str(&text).map_err(|error| Failure::other(format!("the new settings: {error}")))?;
+    settings.directory.clone_from(&directory);
+    let database = schema::Database::create(&settings.store_url()).map_err(Failure::store)?;
+    let passphrases = keys::Passphrases { ca: ca_passphrase, status: status_passphrase };
+    let life = chrono::Duration::days(settings.ca.responder_days.into());
+    for kind in CertificateKind::ALL {
+        progress(&format!("CA key for {kind}"));
+        keys::create(kind, plan, &directory, &policies, &database, &passphrases, life)?;
+    }
+    progress("settings");
+    files::write(&directory.join(FILE_NAME), text.as_bytes())?;
+    Settings::load(&directory).map_err(|fault| Failure::settings(fault.to_string()))
+}
+
+fn require_empty(directory: &Path) -> Result<(), Failure> {
+    let occupied = directory.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if occupied {
+        return Err(Failure::other(format!("{} is not empty: an installation is made in a directory of its own", directory.display())));
+    }
+    Ok(())
+}
+
+fn write_tls(plan: &Plan, directory: &Path) -> Result<(), Failure> {
+    let server_ca = tls::TlsAuthority::create("Tsunagi TLS CA")?;
+    server_ca.write(&directory.join("ra"), "tls-ca")?;
+    server_ca.write_server(&directory.join("ra"), "tls", &plan.hosts)?;
+    let operators = directory.join("operators");
+    files::write(&operators.join("server-ca.pem"), server_ca.certificate_pem().as_bytes())?;
+    server_ca.write_server(&operators, "server", &plan.hosts)?;
+    let operator_ca = tls::TlsAuthority::create("Tsunagi operators CA")?;
+    operator_ca.write(&operators, "client-ca")?;
+    for role in tls::FIRST_OPERATORS {
+        operator_ca.write_operator(&operators, role.as_str(), role.as_str())?;
+    }
+    Ok(())
+}
+
+fn write_passphrase(path: &Path) -> Result<SecretString, Failure> {
+    let passphrase = files::random_hex()?;
+    files::write_secret(path, passphrase.as_bytes())?;
+    Ok(SecretString::from(passphrase.to_string()))
+}

@@ -1,0 +1,133 @@
+//! An installation at work: settings, policies, store and keys, read together.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ca_core::application::challenge::ChallengeKey;
+use ca_core::application::verifier::ApplicationVerifier;
+use ca_core::card::authority::{CardAuthorities, CardAuthority};
+use ca_core::chain::Chain;
+use ca_core::issuer::{CaKey, Issuer};
+use ca_core::kind::CertificateKind;
+use ca_core::signer::{FileSigner, Signer};
+use policies::Policies;
+use schema::{Database, OpenOptions};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// What every role needs.
+pub(crate) struct Installation {
+    pub(crate) settings: Settings,
+    pub(crate) policies: Arc<Policies>,
+    pub(crate) database: Database,
+    pub(crate) ca_keys: Vec<CaKey>,
+}
+
+impl Installation {
+    /// Opens the store and reads policies and CA keys (their public part).
+    pub(crate) fn open(settings: Settings) -> Result<Self, Failure> {
+        let policies = load_policies(&settings)?;
+        let database = open_store(&settings)?;
+        let ca_keys = database.reader().ca_keys().map_err(Failure::store)?;
+        Ok(Self { settings, policies, database, ca_keys })
+    }
+
+    /// What verifies applications. Every process that verifies has its own.
+    pub(crate) fn verifier(&self) -> Result<ApplicationVerifier, Failure> {
+        let own_key_ids = self.ca_keys.iter().map(|key| key.key_identifier().clone()).collect();
+        let policy = self.policies.application.as_ref().clone();
+        Ok(ApplicationVerifier::new(policy, self.card_authorities()?, own_key_ids, self.settings.ra.name.clone()))
+    }
+
+    /// The card CAs that the settings name.
+    pub(crate) fn card_authorities(&self) -> Result<CardAuthorities, Failure> {
+        let mut authorities = Vec::new();
+        for kind in CertificateKind::ALL {
+            for certificate in &self.settings.card.authority(kind).certificates {
+                let path = self.settings.path(certificate);
+                let authority = CardAuthority::from_certificate(kind, &read_file(&path)?)
+                    .map_err(|fault| Failure::settings(format!("{}: {fault}", path.display())))?;
+                authorities.push(authority);
+            }
+        }
+        CardAuthorities::new(authorities).map_err(|fault| Failure::settings(format!("card: {fault}")))
+    }
+
+    /// The issuers of the newest key generation of each kind, with their keys.
+    pub(crate) fn issuers(&self) -> Result<Vec<Issuer>, Failure> {
+        let passphrase = read_passphrase(&self.settings.path(&self.settings.ca.passphrase_file))?;
+        let directory = self.settings.path(&self.settings.ca.keys);
+        let newest = CertificateKind::ALL
+            .into_iter()
+            .filter_map(|kind| self.ca_keys.iter().filter(|key| key.kind() == kind).max_by_key(|key| key.generation()));
+        newest
+            .map(|key| {
+                let signer = open_key(&ca_key_file(&directory, key.kind(), key.generation()), &passphrase)?;
+                Issuer::new(key.clone(), signer, Arc::clone(&self.policies)).map_err(|fault| Failure::settings(Chain(&fault).to_string()))
+            })
+            .collect()
+    }
+
+    /// The responder key of each CA key, as far as there is one.
+    pub(crate) fn responder_signers(&self) -> Result<Vec<Arc<dyn Signer>>, Failure> {
+        let passphrase = read_passphrase(&self.settings.path(&self.settings.status.passphrase_file))?;
+        let directory = self.settings.path(&self.settings.status.keys);
+        let files = self.ca_keys.iter().map(|key| responder_key_file(&directory, key.kind(), key.generation()));
+        files.filter(|file| file.exists()).map(|file| open_key(&file, &passphrase)).collect()
+    }
+
+    /// The RA's key for challenges and tokens.
+    pub(crate) fn challenge_key(&self) -> Result<ChallengeKey, Failure> {
+        let path = self.settings.path(&self.settings.ra.challenge_key);
+        let text = SecretString::from(String::from_utf8_lossy(&read_file(&path)?).trim().to_owned());
+        let octets = hex::decode(text.expose_secret()).ok().and_then(|octets| <[u8; 32]>::try_from(octets).ok());
+        let octets = octets.ok_or_else(|| Failure::settings(format!("{}: not 64 hexadecimal digits", path.display())))?;
+        Ok(ChallengeKey::new(&octets))
+    }
+}
+
+/// The store that the settings name.
+pub(crate) fn open_store(settings: &Settings) -> Result<Database, Failure> {
+    Database::open(&settings.store_url(), &OpenOptions { readers: settings.store.readers }).map_err(Failure::store)
+}
+
+/// The policies of the settings' directory, or the shipped ones.
+pub(crate) fn load_policies(settings: &Settings) -> Result<Arc<Policies>, Failure> {
+    let loaded = match &settings.policy_directory {
+        Some(directory) => Policies::load(&settings.path(directory)),
+        None => Policies::shipped(),
+    };
+    loaded.map(Arc::new).map_err(|fault| Failure::settings(Chain(&fault).to_string()))
+}
+
+/// Where a CA key lies.
+pub(crate) fn ca_key_file(directory: &Path, kind: CertificateKind, generation: u32) -> PathBuf {
+    directory.join(format!("ca-{kind}-{generation}.key.pem"))
+}
+
+/// Where a responder key lies.
+pub(crate) fn responder_key_file(directory: &Path, kind: CertificateKind, generation: u32) -> PathBuf {
+    directory.join(format!("ocsp-{kind}-{generation}.key.pem"))
+}
+
+/// Reads a whole file; a failure names it.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| Failure::settings(format!("{}: {error}", path.display())))
+}
+
+/// Reads a passphrase or token: the file's content without white space at its ends.
+pub(crate) fn read_passphrase(path: &Path) -> Result<SecretString, Failure> {
+    let text = String::from_utf8(read_file(path)?).map_err(|_| Failure::settings(format!("{}: not UTF-8", path.display())))?;
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return Err(Failure::settings(format!("{}: empty", path.display())));
+    }
+    Ok(SecretString::from(trimmed.to_owned()))
+}
+
+fn open_key(path: &Path, passphrase: &SecretString) -> Result<Arc<dyn Signer>, Failure> {
+    let signer = FileSigner::open(path, passphrase).map_err(|fault| Failure::settings(Chain(&fault).to_string()))?;
+    Ok(Arc::new(signer))
+}

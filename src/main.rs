@@ -1,0 +1,89 @@
+//! The one command of Tsunagi: sets up, serves, inspects; and the sandbox and the demonstration.
+
+mod command;
+mod demonstration;
+mod failure;
+mod init;
+mod installation;
+mod output;
+mod role;
+mod sandbox_files;
+mod settings;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::{EXIT_CODES, Failure};
+use crate::output::Output;
+
+/// Certificates in smartphones, linked to the certificates on a person's ID card.
+///
+/// Tsunagi is the certificate authority, registration authority and revocation service for them: a phone reads the card, the
+/// card's key signs an application, the RA checks it, the CA issues, and when the card certificate ends the phone's end too.
+#[derive(Debug, Parser)]
+#[command(name = "tsunagi", version, after_help = EXIT_CODES, propagate_version = true, max_term_width = 120)]
+struct CommandLine {
+    /// How results are printed: for people, or as JSON for programs.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text, env = "TSUNAGI_OUTPUT")]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play the main job on this machine, from card to relying party, and check every claim
+    Demo(command::demo::Arguments),
+    /// Set up an installation in a new directory
+    Init(Box<command::init::Arguments>),
+    /// Serve: the RA, the CA role and the status service, or one of them
+    Serve(command::serve::Arguments),
+    /// Look at settings
+    #[command(subcommand)]
+    Settings(command::settings::Command),
+    /// Look at certificates
+    #[command(subcommand)]
+    Certificate(command::certificate::Command),
+    /// Look at CRLs
+    #[command(subcommand)]
+    Crl(command::crl::Command),
+    /// Prepare a PostgreSQL database
+    #[cfg(feature = "postgres")]
+    #[command(subcommand)]
+    Store(command::store::Command),
+    /// Cards, phones, a back office and a load generator, for trying things out
+    #[command(subcommand)]
+    Sandbox(command::sandbox::Command),
+}
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    let output = line.output;
+    let result = match line.command {
+        Command::Demo(arguments) => command::demo::run(&arguments, output),
+        Command::Init(arguments) => command::init::run(&arguments, output),
+        Command::Serve(arguments) => command::serve::run(&arguments),
+        Command::Settings(command) => command::settings::run(&command, output),
+        Command::Certificate(command) => command::certificate::run(&command, output),
+        Command::Crl(command) => command::crl::run(&command, output),
+        #[cfg(feature = "postgres")]
+        Command::Store(command) => command::store::run(&command, output),
+        Command::Sandbox(command) => command::sandbox::run(&command, output),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report(&failure, output);
+            failure.exit_code()
+        }
+    }
+}
+
+fn report(failure: &Failure, output: Output) {
+    match output {
+        Output::Text => eprintln!("tsunagi: {failure}"),
+        Output::Json => eprintln!("{}", serde_json::json!({ "error": failure.to_string() })),
+    }
+}

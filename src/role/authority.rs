@@ -1,0 +1,89 @@
+//! The CA role, with the CRL publisher under its lead.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use back_office::{BackOffice, BackOfficeSettings, CardStatusClient, CrlUrlTemplate, HttpBackOffice};
+use ca_core::clock::SystemClock;
+use ca_service::{CaRole, CaRoleParts, CaRoleSettings, CrlLocation, Steps};
+use crl_publisher::Publisher;
+
+use crate::failure::Failure;
+use crate::installation::{Installation, read_file, read_passphrase};
+
+/// Starts the role's threads.
+pub(super) fn start(installation: &Installation, steps: Arc<dyn Steps>, stop: &Arc<AtomicBool>) -> Result<Vec<JoinHandle<()>>, Failure> {
+    let issuers = installation.issuers()?;
+    if issuers.is_empty() {
+        return Err(Failure::settings("the store has no CA key: was it made by `tsunagi init`?"));
+    }
+    let database = &installation.database;
+    let clock = Arc::new(SystemClock);
+    let mut publisher =
+        Publisher::new(issuers.clone(), database.reader(), database.writer(), clock.clone(), installation.settings.crl.clone())
+            .map_err(|refusal| Failure::settings(refusal.to_string()))?;
+    let ca = &installation.settings.ca;
+    let role = Arc::new(CaRole::new(CaRoleParts {
+        verifier: installation.verifier()?,
+        issuers,
+        reader: database.reader(),
+        writer: database.writer(),
+        wake: database.wake(),
+        back_office: back_office(installation)?,
+        card_status: Arc::new(CardStatusClient::new(&installation.settings.card.status)),
+        crl_locations: crl_locations(installation)?,
+        clock,
+        steps,
+        settings: CaRoleSettings {
+            batch: ca.batch,
+            feed_interval: Duration::from_secs(ca.feed_seconds.into()),
+            card_crl_interval: Duration::from_secs(ca.card_crl_seconds.into()),
+            responder_life: chrono::Duration::days(ca.responder_days.into()),
+        },
+        owner: format!("{}-{}", std::process::id(), hex::encode(rand_octets()?)),
+    }));
+    let issuing = spawn("ca", {
+        let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
+        move || role.run(&stop)
+    })?;
+    let wake = database.wake();
+    let stop = Arc::clone(stop);
+    let publishing = spawn("crl-publisher", move || publisher.run(&wake, &|| role.lease(), &stop))?;
+    Ok(vec![issuing, publishing])
+}
+
+/// The client of the back office that the settings name.
+pub(super) fn back_office(installation: &Installation) -> Result<Arc<dyn BackOffice>, Failure> {
+    let topic = &installation.settings.back_office;
+    let ca_certificate = String::from_utf8(read_file(&installation.settings.path(&topic.ca_certificate))?)
+        .map_err(|_| Failure::settings("back_office.ca_certificate: not PEM"))?;
+    let token = read_passphrase(&installation.settings.path(&topic.token_file))?;
+    let mut settings = BackOfficeSettings::new(&topic.url, ca_certificate, token);
+    settings.connection = topic.connection.clone();
+    let client = HttpBackOffice::new(&settings).map_err(|fault| Failure::settings(format!("back_office: {fault}")))?;
+    Ok(Arc::new(client))
+}
+
+fn crl_locations(installation: &Installation) -> Result<Vec<CrlLocation>, Failure> {
+    let authorities = installation.card_authorities()?;
+    let locations = authorities.iter().map(|authority| {
+        let kind = authority.kind();
+        let template = CrlUrlTemplate::parse(&installation.settings.card.authority(kind).crl_url)
+            .map_err(|fault| Failure::settings(format!("card.{kind}.crl_url: {fault}")))?;
+        Ok(CrlLocation { kind, key_id: authority.key_id().clone(), template })
+    });
+    locations.collect()
+}
+
+fn rand_octets() -> Result<[u8; 8], Failure> {
+    let mut octets = [0; 8];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut octets)
+        .map_err(|_| Failure::other("the machine gives no random octets"))?;
+    Ok(octets)
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| Failure::other(format!("{name}: {error}")))
+}

@@ -1,0 +1,170 @@
+//! The roles of a process, put together from the rooms and started.
+
+mod authority;
+mod registration;
+mod status;
+mod telemetry;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use actix_web::dev::{Server, ServerHandle};
+use ca_service::Steps;
+use clap::ValueEnum;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::failure::Failure;
+use crate::installation::Installation;
+use crate::settings::Settings;
+
+/// What a process does. On machines of their own the roles share nothing but the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Registration authority: faces holders and operators; has no CA key
+    Ra,
+    /// Certificate authority: opens no listener; issues, cascades, makes CRLs
+    Ca,
+    /// Status: OCSP, CRLs and CA certificates for relying parties
+    Status,
+}
+
+impl Role {
+    /// All of them, in one process: the default.
+    pub(crate) const ALL: [Self; 3] = [Self::Ra, Self::Ca, Self::Status];
+}
+
+/// The open listeners of a process.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    pub(crate) ra: Option<TcpListener>,
+    pub(crate) operators: Option<TcpListener>,
+    pub(crate) status: Option<TcpListener>,
+    pub(crate) telemetry: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Opens what `roles` need at the addresses of the settings.
+    pub(crate) fn open(settings: &Settings, roles: &[Role]) -> Result<Self, Failure> {
+        let mut listeners = Self::default();
+        if roles.contains(&Role::Ra) {
+            listeners.ra = Some(bind(settings.ra.listen)?);
+            listeners.operators = Some(bind(settings.operators.listen)?);
+        }
+        if roles.contains(&Role::Status) {
+            listeners.status = Some(bind(settings.status.listen)?);
+        }
+        // A process that is the CA and nothing else opens no listener at all.
+        if roles != [Role::Ca] {
+            listeners.telemetry = settings.telemetry.listen.map(bind).transpose()?;
+        }
+        Ok(listeners)
+    }
+}
+
+/// Opens one listener.
+pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).map_err(|error| Failure::other(format!("{address}: {error}")))
+}
+
+/// The roles at work. Dropping it stops them.
+pub(crate) struct Service {
+    stop: Arc<AtomicBool>,
+    servers: Vec<ServerHandle>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Service {
+    /// Starts `roles`. Everything that can be wrong with settings and keys is told here, before anything is answered.
+    pub(crate) fn start(
+        installation: &Installation,
+        roles: &[Role],
+        listeners: Listeners,
+        steps: Arc<dyn Steps>,
+        metrics: Option<PrometheusHandle>,
+    ) -> Result<Self, Failure> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut service = Self { stop: Arc::clone(&stop), servers: Vec::new(), threads: Vec::new() };
+        if roles.contains(&Role::Ca) {
+            service.threads.extend(authority::start(installation, steps, &stop)?);
+        }
+        let mut makers: Vec<ServerMaker> = Vec::new();
+        let mut readiness: Vec<telemetry::Readiness> = vec![telemetry::store_readiness(installation.database.reader())];
+        if roles.contains(&Role::Ra) {
+            let (servers, ready) = registration::servers(installation, listeners.ra, listeners.operators)?;
+            makers.extend(servers);
+            readiness.extend(ready);
+        }
+        if roles.contains(&Role::Status) {
+            let (maker, ready) = status::server(installation, listeners.status)?;
+            makers.push(maker);
+            readiness.push(ready);
+        }
+        if let Some(listener) = listeners.telemetry {
+            makers.push(telemetry::server(listener, metrics, readiness));
+        }
+        if !makers.is_empty() {
+            let (thread, servers) = run_servers(makers)?;
+            service.threads.push(thread);
+            service.servers = servers;
+        }
+        Ok(service)
+    }
+
+    /// Stops: listeners first, so that nothing new comes in, then the CA role when its piece of work is done.
+    pub(crate) fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        for server in self.servers.drain(..) {
+            // The order to stop is sent by the call itself; the future only waits for it.
+            drop(server.stop(true));
+        }
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Makes a server inside the thread that will run it.
+type ServerMaker = Box<dyn FnOnce() -> std::io::Result<Server> + Send>;
+
+/// Runs the servers in a thread with an actix system of its own.
+fn run_servers(makers: Vec<ServerMaker>) -> Result<(JoinHandle<()>, Vec<ServerHandle>), Failure> {
+    let (started, starting) = mpsc::channel();
+    let body = move || {
+        actix_web::rt::System::new().block_on(async move {
+            let servers: Result<Vec<Server>, _> = makers.into_iter().map(|make| make()).collect();
+            let servers = match servers {
+                Ok(servers) => servers,
+                Err(error) => return drop(started.send(Err(error))),
+            };
+            drop(started.send(Ok(servers.iter().map(Server::handle).collect())));
+            let running: Vec<_> = servers.into_iter().map(actix_web::rt::spawn).collect();
+            for server in running {
+                if !matches!(server.await, Ok(Ok(()))) {
+                    tracing::error!("a listener failed");
+                }
+            }
+        });
+    };
+    let thread =
+        thread::Builder::new().name("listeners".to_owned()).spawn(body).map_err(|error| Failure::other(format!("listeners: {error}")))?;
+    match starting.recv() {
+        Ok(Ok(servers)) => Ok((thread, servers)),
+        Ok(Err(error)) => Err(Failure::other(format!("listeners: {error}"))),
+        Err(_) => Err(Failure::other("the thread of the listeners ended")),
+    }
+}

@@ -1,0 +1,98 @@
+//! The settings of an installation: one TOML file, each topic a table of its own, every key documented beside its default.
+//!
+//! Unknown keys are refused, relative paths are taken from the file's directory, and any key can be set by an environment
+//! variable (`TSUNAGI__STORE__URL` sets `store.url`).
+
+mod check;
+mod topics;
+
+use std::path::{Path, PathBuf};
+
+use crl_publisher::CrlSettings;
+use figment::Figment;
+use figment::providers::{Env, Format as _, Toml};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::topics::{BackOfficeTopic, CaTopic, CardTopic, OperatorsTopic, RaTopic, StatusTopic, StoreTopic, TelemetryTopic};
+
+/// The file's name where only a directory is given.
+pub(crate) const FILE_NAME: &str = "settings.toml";
+
+/// All settings.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Where everything is stored.
+    pub(crate) store: StoreTopic,
+    /// Where the policies are read from; without it the shipped ones hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) policy_directory: Option<PathBuf>,
+    /// The registration authority: what faces the holders.
+    pub(crate) ra: RaTopic,
+    /// What faces the operators.
+    pub(crate) operators: OperatorsTopic,
+    /// The CA role.
+    pub(crate) ca: CaTopic,
+    /// OCSP, CRLs and CA certificates.
+    pub(crate) status: StatusTopic,
+    /// When CRLs are made.
+    #[serde(default)]
+    pub(crate) crl: CrlSettings,
+    /// The back office.
+    pub(crate) back_office: BackOfficeTopic,
+    /// The card CAs that are trusted.
+    pub(crate) card: CardTopic,
+    /// Logs, metrics, health.
+    #[serde(default)]
+    pub(crate) telemetry: TelemetryTopic,
+    /// The directory of the file: what relative paths are taken from.
+    #[serde(skip)]
+    pub(crate) directory: PathBuf,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsFault {
+    /// No such file.
+    #[error("no settings at {0}: make them with `tsunagi init`, or name them with --settings")]
+    Missing(PathBuf),
+    /// A key is unknown, missing or of the wrong type.
+    #[error("{0}")]
+    Read(Box<figment::Error>),
+    /// Keys that do not go together.
+    #[error("{}", .0.join("\n"))]
+    Contradictory(Vec<String>),
+}
+
+impl Settings {
+    /// Reads and checks `path`, a settings file or the directory of one.
+    pub(crate) fn load(path: &Path) -> Result<Self, SettingsFault> {
+        let file = if path.is_dir() { path.join(FILE_NAME) } else { path.to_path_buf() };
+        if !file.is_file() {
+            return Err(SettingsFault::Missing(file));
+        }
+        let environment = Env::prefixed("TSUNAGI__").split("__");
+        let mut settings: Self = Figment::new()
+            .merge(Toml::file_exact(&file))
+            .merge(environment)
+            .extract()
+            .map_err(|error| SettingsFault::Read(Box::new(error)))?;
+        let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        settings.directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
+        let contradictions = check::contradictions(&settings);
+        if contradictions.is_empty() { Ok(settings) } else { Err(SettingsFault::Contradictory(contradictions)) }
+    }
+
+    /// A path of the settings, taken from their directory.
+    pub(crate) fn path(&self, path: &Path) -> PathBuf {
+        self.directory.join(path)
+    }
+
+    /// The store's URL with a relative SQLite path taken from the settings' directory.
+    pub(crate) fn store_url(&self) -> String {
+        match self.store.url.strip_prefix("sqlite://") {
+            Some(path) => format!("sqlite://{}", self.path(Path::new(path)).display()),
+            None => self.store.url.clone(),
+        }
+    }
+}

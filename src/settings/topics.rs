@@ -1,0 +1,183 @@
+//! The topics of the settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use back_office::{CardStatusSettings, ConnectionSettings};
+use ca_core::kind::CertificateKind;
+use ocsp::OcspSettings;
+use ra_api::{HolderSettings, OperatorSettings};
+use serde::{Deserialize, Serialize};
+
+/// Where everything is stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoreTopic {
+    /// `sqlite://PATH` or `postgres://USER@HOST/DATABASE`.
+    pub(crate) url: String,
+    /// How many connections read at the same time.
+    #[serde(default = "StoreTopic::readers")]
+    pub(crate) readers: u32,
+}
+
+impl StoreTopic {
+    fn readers() -> u32 {
+        16
+    }
+}
+
+/// What faces the holders.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RaTopic {
+    /// Where holders connect (TLS).
+    pub(crate) listen: SocketAddr,
+    /// This RA's name: the `audience` that applications must be made for.
+    pub(crate) name: String,
+    /// The server certificate's chain, PEM.
+    pub(crate) certificate: PathBuf,
+    /// The server certificate's key, PEM.
+    pub(crate) key: PathBuf,
+    /// 32 octets in hexadecimal, the same for all processes of the RA: what challenges and tokens are made with.
+    pub(crate) challenge_key: PathBuf,
+    /// The listener's bounds.
+    #[serde(default)]
+    pub(crate) limits: HolderSettings,
+}
+
+/// What faces the operators.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OperatorsTopic {
+    /// Where operators connect (mutual TLS).
+    pub(crate) listen: SocketAddr,
+    /// The server certificate's chain, PEM.
+    pub(crate) certificate: PathBuf,
+    /// The server certificate's key, PEM.
+    pub(crate) key: PathBuf,
+    /// The CA whose client certificates are let in, PEM.
+    pub(crate) client_ca: PathBuf,
+    /// The listener's bounds.
+    #[serde(default)]
+    pub(crate) limits: OperatorSettings,
+}
+
+/// The CA role.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CaTopic {
+    /// The directory of the CA keys: `ca-KIND-GENERATION.key.pem`, encrypted PKCS#8.
+    pub(crate) keys: PathBuf,
+    /// The file with the passphrase of the keys.
+    pub(crate) passphrase_file: PathBuf,
+    /// How many applications are issued on in one transaction at most.
+    #[serde(default = "CaTopic::batch")]
+    pub(crate) batch: u32,
+    /// How often the back office's feed of card events is asked, in seconds.
+    #[serde(default = "CaTopic::feed_seconds")]
+    pub(crate) feed_seconds: u32,
+    /// How often the card CRLs are read, in seconds.
+    #[serde(default = "CaTopic::card_crl_seconds")]
+    pub(crate) card_crl_seconds: u32,
+    /// How long responder certificates last, in days.
+    #[serde(default = "CaTopic::responder_days")]
+    pub(crate) responder_days: u32,
+}
+
+impl CaTopic {
+    fn batch() -> u32 {
+        64
+    }
+    fn feed_seconds() -> u32 {
+        5
+    }
+    fn card_crl_seconds() -> u32 {
+        300
+    }
+    fn responder_days() -> u32 {
+        30
+    }
+}
+
+/// OCSP, CRLs and CA certificates.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StatusTopic {
+    /// Where relying parties connect (plain HTTP: everything there is signed).
+    pub(crate) listen: SocketAddr,
+    /// What relying parties reach it as. It stands in every certificate: a change holds for new CA keys only.
+    pub(crate) url: String,
+    /// The directory of the responder keys: `ocsp-KIND-GENERATION.key.pem`, encrypted PKCS#8.
+    pub(crate) keys: PathBuf,
+    /// The file with the passphrase of the keys.
+    pub(crate) passphrase_file: PathBuf,
+    /// How OCSP answers.
+    #[serde(default)]
+    pub(crate) ocsp: OcspSettings,
+}
+
+/// The back office.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BackOfficeTopic {
+    /// Its address: `https://…`.
+    pub(crate) url: String,
+    /// The CA of its server certificate, PEM.
+    pub(crate) ca_certificate: PathBuf,
+    /// The file with the token that we show.
+    pub(crate) token_file: PathBuf,
+    /// Connections to it.
+    #[serde(default)]
+    pub(crate) connection: ConnectionSettings,
+}
+
+/// The card CAs, by the kind of card certificate that they issue.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CardTopic {
+    /// The CA of the cards' signature certificates.
+    pub(crate) signature: CardAuthorityTopic,
+    /// The CA of the cards' authentication certificates.
+    pub(crate) authentication: CardAuthorityTopic,
+    /// How their status services are asked.
+    #[serde(default)]
+    pub(crate) status: CardStatusSettings,
+}
+
+/// A card CA.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CardAuthorityTopic {
+    /// The certificates of its key generations, PEM or DER: all of one name, told apart by their key identifiers.
+    pub(crate) certificates: Vec<PathBuf>,
+    /// Where it answers OCSP requests.
+    pub(crate) ocsp_url: String,
+    /// Where its CRLs are; `{distribution_point}` stands for the SHA-256 (hexadecimal) of the distribution point's
+    /// directoryName in DER.
+    pub(crate) crl_url: String,
+}
+
+impl CardTopic {
+    /// The CA of one kind.
+    pub(crate) fn authority(&self, kind: CertificateKind) -> &CardAuthorityTopic {
+        match kind {
+            CertificateKind::Signature => &self.signature,
+            CertificateKind::Authentication => &self.authentication,
+        }
+    }
+}
+
+/// Logs, metrics, health.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TelemetryTopic {
+    /// Where `/metrics` and `/health/…` are served (plain HTTP; keep it inside). Without it they are not. A process that has
+    /// only the CA role opens no listener and leaves this aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A file that the metrics are written to every ten seconds, for a textfile collector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) metrics_file: Option<PathBuf>,
+    /// Logs as JSON lines instead of text.
+    pub(crate) json_logs: bool,
+}

@@ -1,0 +1,119 @@
+//! A process of the CA role, driven step by step instead of by its threads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use back_office::BackOffice;
+use ca_core::issuer::Issuer;
+use ca_service::{BatchOutcome, CaRole, CaRoleParts, CaRoleSettings, IssuanceStep, NoSteps, Steps};
+use chrono::{TimeDelta, Utc};
+use crl_publisher::{CrlSettings, Publisher};
+use schema::Database;
+use schema::lease::Lease;
+
+use super::outfit::{Hook, Outfit, ShiftedClock, card_status_client};
+
+/// How a process of the CA is to be.
+pub struct CaWish {
+    /// What it is called in the lease.
+    pub name: String,
+    /// How far its clock is ahead.
+    pub ahead_seconds: i64,
+    /// Applications of one round at most.
+    pub batch: u32,
+    pub steps: Arc<dyn Steps>,
+    /// Called before each signature of a CA key.
+    pub before_signing: Option<Hook>,
+    /// In place of the real one.
+    pub back_office: Option<Arc<dyn BackOffice>>,
+}
+
+impl CaWish {
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ahead_seconds: 0, batch: 64, steps: Arc::new(NoSteps), before_signing: None, back_office: None }
+    }
+}
+
+pub struct Ca {
+    pub role: CaRole,
+    pub database: Database,
+    pub clock: Arc<ShiftedClock>,
+    issuers: Vec<Issuer>,
+}
+
+impl Ca {
+    pub(super) fn new(outfit: &Outfit, wish: CaWish) -> Self {
+        let database = outfit.open();
+        let reader = database.reader();
+        let clock = Arc::new(ShiftedClock::ahead(wish.ahead_seconds));
+        let issuers = outfit.issuers(&reader, wish.before_signing.as_ref());
+        let role = CaRole::new(CaRoleParts {
+            verifier: outfit.verifier(&reader),
+            issuers: issuers.clone(),
+            reader,
+            writer: database.writer(),
+            wake: database.wake(),
+            back_office: wish.back_office.unwrap_or_else(|| Arc::new(outfit.back_office())),
+            card_status: Arc::new(card_status_client()),
+            crl_locations: outfit.crl_locations(),
+            clock: Arc::clone(&clock) as _,
+            steps: wish.steps,
+            settings: CaRoleSettings {
+                batch: wish.batch,
+                feed_interval: Duration::from_secs(1),
+                card_crl_interval: Duration::from_secs(60),
+                responder_life: TimeDelta::days(30),
+            },
+            owner: wish.name,
+        });
+        Self { role, database, clock, issuers }
+    }
+
+    /// Takes the lead, which must be free, and sees to it that there is a beacon.
+    #[track_caller]
+    pub fn leading(self) -> Self {
+        assert!(self.role.lead().unwrap(), "another process leads");
+        self.role.draw_beacon_if_due().unwrap();
+        self
+    }
+
+    pub fn lease(&self) -> Lease {
+        self.role.lease().expect("it leads")
+    }
+
+    /// Issues until nothing waits; the sum of all rounds.
+    pub fn issue_all(&self) -> BatchOutcome {
+        let mut sum = BatchOutcome::default();
+        loop {
+            let outcome = self.role.issue_batch().unwrap();
+            if outcome.taken == 0 {
+                return sum;
+            }
+            sum.taken += outcome.taken;
+            sum.issued += outcome.issued;
+            sum.refused += outcome.refused;
+        }
+    }
+
+    /// Gives the lead back, so that the next process need not wait, whatever its clock says.
+    pub fn stand_down(self) {
+        let lease = self.lease();
+        let past = Utc::now() - TimeDelta::seconds(1);
+        self.database.writer().write(move |tx| tx.release_lease(&lease, past)).unwrap();
+    }
+
+    /// A publisher of CRLs in this process.
+    pub fn publisher(&self) -> Publisher {
+        let (reader, writer) = (self.database.reader(), self.database.writer());
+        Publisher::new(self.issuers.clone(), reader, writer, Arc::clone(&self.clock) as _, CrlSettings::default()).unwrap()
+    }
+}
+
+/// Calls a closure at each step.
+pub struct StepsTaken<F>(pub F);
+
+impl<F: Fn(IssuanceStep) + Send + Sync> Steps for StepsTaken<F> {
+    fn reached(&self, step: IssuanceStep) {
+        (self.0)(step);
+    }
+}

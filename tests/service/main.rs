@@ -1,0 +1,52 @@
+//! A running installation, seen from every side: holders, operators, relying parties, whoever watches over it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cascade;
+mod listeners;
+mod roles;
+mod status;
+mod watching;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::Installation;
+
+support::on_each_database! {
+    fn a_revoked_card_ends_its_certificates_whichever_way_the_news_comes(store) {
+        let mut installation = Installation::serving(store);
+        cascade::comes_by_push(&mut installation);
+        cascade::comes_by_the_feed_alone(&mut installation);
+        cascade::comes_by_the_card_crl_alone(&mut installation);
+    }
+
+    fn relying_parties_get_the_status_right_in_every_byte(store) {
+        let installation = Installation::serving(store);
+        let phone = status::two_good_certificates(&installation);
+        status::ocsp_echoes_what_was_asked(&installation, &phone);
+        status::ocsp_never_calls_good_what_was_not_issued(&installation, &phone);
+        status::ocsp_refuses_what_it_cannot_answer(&installation, &phone);
+        status::downloads_are_cached_by_what_they_are(&installation);
+    }
+}
+
+#[test]
+fn each_listener_lets_in_whom_and_what_it_should_and_nothing_else() {
+    let mut installation = Installation::serving(support::Store::Sqlite);
+    listeners::holders_are_bounded(&installation);
+    listeners::operators_need_a_certificate_with_a_role(&installation);
+    listeners::the_description_is_what_is_served(&installation);
+    listeners::too_many_requests_are_turned_away(&mut installation);
+}
+
+#[test]
+fn metrics_count_what_happens_and_neither_they_nor_the_logs_tell_of_whom() {
+    watching::sees_everything_but_the_person(&Installation::serving(support::Store::Sqlite));
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn three_processes_on_one_database_are_one_service_and_a_killed_ca_loses_nothing() {
+    roles::work_together_as_processes_of_their_own();
+}
