@@ -96,7 +96,7 @@ fn init_refuses_an_occupied_directory(place: &Path, sandbox: &Path) {
     fails(&again, 1, &["is not empty"]);
     assert_eq!(std::fs::read_to_string(place.join("settings.toml")).unwrap(), before);
     let nowhere = place.join("nowhere");
-    fails(&tsunagi(&["init", "/dev/null/x", "--sandbox", nowhere.to_str().unwrap()]), SETTINGS, &["no sandbox at"]);
+    fails(&tsunagi(&["init", "/dev/null/x", "--sandbox", nowhere.to_str().unwrap()]), NOT_FOUND, &["no sandbox at"]);
     fails(&tsunagi(&["init", nowhere.to_str().unwrap()]), USAGE, &["--back-office-url", "--card-signature-ca"]);
     assert!(!nowhere.exists());
 }
