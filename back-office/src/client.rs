@@ -4,9 +4,13 @@ use secrecy::{ExposeSecret, SecretString};
 use ureq::Agent;
 
 use crate::card_events;
+use crate::card_states;
 use crate::fault::BackOfficeFault;
 use crate::look_up;
-use crate::port::{BackOffice, CardEventPage, CardHolder, CardReference};
+use crate::notices;
+use crate::port::{
+    BackOffice, CARD_STATES_AT_ONCE, CardEventPage, CardHolder, CardName, CardReference, NOTICES_AT_ONCE, Notice, RegisterState,
+};
 use crate::settings::BackOfficeSettings;
 use crate::transport::{exchange, pinned_agent};
 
@@ -39,6 +43,19 @@ impl HttpBackOffice {
     fn authorization(&self) -> String {
         format!("Bearer {}", self.token.expose_secret())
     }
+
+    /// Sends a question in JSON by POST. All of ours may be repeated without harm.
+    fn ask(&self, path: &str, question: &[u8]) -> Result<Vec<u8>, BackOfficeFault> {
+        let url = format!("{}{path}", self.base);
+        exchange(self.answer_octets, || {
+            self.agent
+                .post(&url)
+                .header("Authorization", self.authorization())
+                .header("Accept", "application/json")
+                .content_type("application/json")
+                .send(question)
+        })
+    }
 }
 
 impl BackOffice for HttpBackOffice {
@@ -47,15 +64,7 @@ impl BackOffice for HttpBackOffice {
             return Ok(Vec::new());
         }
         let question = look_up::encode(cards)?;
-        let url = format!("{}/v1/card-certificates/lookup", self.base);
-        let answer = exchange(self.answer_octets, || {
-            self.agent
-                .post(&url)
-                .header("Authorization", self.authorization())
-                .header("Accept", "application/json")
-                .content_type("application/json")
-                .send(&question[..])
-        })?;
+        let answer = self.ask("/v1/card-certificates/lookup", &question)?;
         look_up::decode(&answer, cards.len())
     }
 
@@ -72,5 +81,27 @@ impl BackOffice for HttpBackOffice {
                 .call()
         })?;
         card_events::decode(&answer, after, limit)
+    }
+
+    fn card_states(&self, cards: &[CardName]) -> Result<Vec<Option<RegisterState>>, BackOfficeFault> {
+        if cards.is_empty() {
+            return Ok(Vec::new());
+        }
+        if cards.len() > CARD_STATES_AT_ONCE {
+            return Err(BackOfficeFault::TooMany { limit: CARD_STATES_AT_ONCE });
+        }
+        let answer = self.ask("/v1/card-certificates/states", &card_states::encode(cards)?)?;
+        card_states::decode(&answer, cards.len())
+    }
+
+    fn notify(&self, notices: &[Notice]) -> Result<Vec<String>, BackOfficeFault> {
+        if notices.is_empty() {
+            return Ok(Vec::new());
+        }
+        if notices.len() > NOTICES_AT_ONCE {
+            return Err(BackOfficeFault::TooMany { limit: NOTICES_AT_ONCE });
+        }
+        let answer = self.ask("/v1/notices", &notices::encode(notices)?)?;
+        notices::decode(&answer, notices)
     }
 }

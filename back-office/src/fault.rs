@@ -25,6 +25,12 @@ pub enum BackOfficeFault {
         /// The bound in octets.
         limit: u64,
     },
+    /// More was asked than one exchange may carry.
+    #[error("at most {limit} can be asked for at once")]
+    TooMany {
+        /// How many may be.
+        limit: usize,
+    },
     /// The answer is not what the interface promises.
     #[error("malformed answer: {0}")]
     Malformed(&'static str),
@@ -36,7 +42,7 @@ impl BackOfficeFault {
         match self {
             Self::Unreachable(_) | Self::TimedOut => true,
             Self::Refused { status } => *status == 429 || *status >= 500,
-            Self::Settings(_) | Self::TooLarge { .. } | Self::Malformed(_) => false,
+            Self::Settings(_) | Self::TooLarge { .. } | Self::TooMany { .. } | Self::Malformed(_) => false,
         }
     }
 }

@@ -8,10 +8,12 @@
 //! answer is genuine and fresh is `ca-core`'s to say. Caching belongs to the callers.
 
 mod card_events;
+mod card_states;
 mod card_status;
 mod client;
 mod fault;
 mod look_up;
+mod notices;
 mod port;
 mod resolver;
 mod settings;
@@ -20,5 +22,8 @@ mod transport;
 pub use card_status::{CardStatusClient, CrlUrlTemplate};
 pub use client::HttpBackOffice;
 pub use fault::BackOfficeFault;
-pub use port::{BackOffice, CardChange, CardEvent, CardEventPage, CardHolder, CardReference};
+pub use port::{
+    BackOffice, CARD_STATES_AT_ONCE, CardChange, CardEvent, CardEventPage, CardHolder, CardName, CardReference, EventSubject, FeedItem,
+    NOTICES_AT_ONCE, Notice, NoticeText, RegisterState, Standing,
+};
 pub use settings::{BackOfficeSettings, CardStatusSettings, ConnectionSettings};

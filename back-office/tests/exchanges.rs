@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use back_office::{
-    BackOffice, BackOfficeFault, BackOfficeSettings, CardReference, CardStatusClient, CardStatusSettings, ConnectionSettings,
-    HttpBackOffice,
+    BackOffice, BackOfficeFault, BackOfficeSettings, CARD_STATES_AT_ONCE, CardName, CardReference, CardStatusClient, CardStatusSettings,
+    ConnectionSettings, HttpBackOffice, NOTICES_AT_ONCE, Notice, NoticeText, Standing,
 };
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -143,8 +143,69 @@ fn the_feed_is_asked_for_with_an_escaped_cursor() {
     let (server, ca) = Server::tls(|_| ok(br#"{"events":[],"cursor":"a b&c","more":false}"#));
     let client = HttpBackOffice::new(&settings(server.port, &ca)).unwrap();
     let page = client.card_events("a b&c", 50).unwrap();
-    assert_eq!((page.cursor.as_str(), page.more, page.events.len()), ("a b&c", false, 0));
+    assert_eq!((page.cursor.as_str(), page.more, page.items.len()), ("a b&c", false, 0));
     assert_eq!(server.seen()[0].line, "GET /v1/card-events?after=a%20b%26c&limit=50 HTTP/1.1");
+}
+
+#[test]
+fn the_comparison_asks_for_the_states_of_cards_by_issuer_and_serial() {
+    let (server, ca) = Server::tls(|_| ok(br#"{"states":[{"known":true,"state":"good","sequence":4}]}"#));
+    let client = HttpBackOffice::new(&settings(server.port, &ca)).unwrap();
+    let states = client.card_states(&[CardName { issuer_key_id: vec![0xaa, 1], serial: vec![0x7f] }]).unwrap();
+    let state = states[0].as_ref().unwrap();
+    assert_eq!((&state.standing, state.sequence), (&Standing::Good, 4));
+    let request = &server.seen()[0];
+    assert_eq!(request.line, "POST /v1/card-certificates/states HTTP/1.1");
+    assert_eq!(request.header("authorization"), "Bearer t0ken");
+    assert_eq!(String::from_utf8(request.body.clone()).unwrap(), r#"{"cards":[{"issuer_key_id":"aa01","serial":"7f"}]}"#);
+}
+
+#[test]
+fn notices_carry_both_languages_and_only_those_asked_for_are_taken_as_accepted() {
+    let (server, ca) = Server::tls(|_| ok(br#"{"accepted":["n-2"]}"#));
+    let client = HttpBackOffice::new(&settings(server.port, &ca)).unwrap();
+    assert_eq!(client.notify(&[notice("n-1"), notice("n-2")]).unwrap(), ["n-2"]);
+    assert!(matches!(client.notify(&[notice("n-1")]), Err(BackOfficeFault::Malformed(_))));
+    let request = &server.seen()[0];
+    assert_eq!(request.line, "POST /v1/notices HTTP/1.1");
+    let told = |id| {
+        format!(
+            r#"{{"notice_id":"{id}","holder_id":"h-1","template":"held","occurred_at":"2026-11-20T00:00:00.000Z","text":{{"ja":{{"title":"一時保留","body":"本文"}},"en":{{"title":"On hold","body":"Text"}}}}}}"#
+        )
+    };
+    let expected = format!(r#"{{"notices":[{},{}]}}"#, told("n-1"), told("n-2"));
+    assert_eq!(String::from_utf8(request.body.clone()).unwrap(), expected);
+}
+
+#[test]
+fn nothing_is_asked_about_nothing_nor_about_too_much() {
+    let (server, ca) = Server::tls(|_| None);
+    let client = HttpBackOffice::new(&settings(server.port, &ca)).unwrap();
+    assert!(client.card_states(&[]).unwrap().is_empty());
+    assert!(client.notify(&[]).unwrap().is_empty());
+    let cards = vec![CardName { issuer_key_id: vec![1], serial: vec![1] }; CARD_STATES_AT_ONCE + 1];
+    assert!(matches!(client.card_states(&cards), Err(BackOfficeFault::TooMany { limit: 1_000 })));
+    let notices = vec![notice("n"); NOTICES_AT_ONCE + 1];
+    assert!(matches!(client.notify(&notices), Err(BackOfficeFault::TooMany { limit: 100 })));
+    assert!(server.seen().is_empty());
+}
+
+#[test]
+fn a_notice_in_a_log_names_no_holder_and_tells_nothing() {
+    let written = format!("{:?}", notice("n-1"));
+    assert!(written.contains("n-1") && !written.contains("h-1") && !written.contains("On hold"), "{written}");
+}
+
+fn notice(id: &str) -> Notice {
+    let text = |title: &str, body: &str| NoticeText { title: title.into(), body: body.into() };
+    Notice {
+        notice_id: id.into(),
+        holder_id: "h-1".into(),
+        template: "held".into(),
+        occurred_at: "2026-11-20T00:00:00Z".parse().unwrap(),
+        japanese: text("一時保留", "本文"),
+        english: text("On hold", "Text"),
+    }
 }
 
 #[test]

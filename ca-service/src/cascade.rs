@@ -44,8 +44,8 @@ impl CaRole {
         loop {
             let cursor = self.reader.feed_cursor(FEED)?.unwrap_or_default();
             let page = self.back_office.card_events(&cursor, PAGE)?;
-            count += page.events.len();
-            self.apply(page.events.into_iter().filter_map(readable).collect())?;
+            count += page.items.len();
+            self.apply(page.items.into_iter().filter_map(readable).collect())?;
             let next = page.cursor.clone();
             self.write(move |tx| tx.set_feed_cursor(FEED, &next))?;
             if !page.more {
@@ -84,9 +84,11 @@ impl CaRole {
 
 /// An event of the feed in the store's terms. One that names no certificate, or a hold, which is no revocation, is passed over
 /// with an alarm: to stop at it would keep every later revocation from being heard.
-fn readable(event: back_office::CardEvent) -> Option<CardEvent> {
-    let event_id = event.event_id.clone();
-    let read = read_event(event);
+fn readable(item: back_office::FeedItem) -> Option<CardEvent> {
+    let (event_id, read) = match item {
+        back_office::FeedItem::Event(event) => (Some(event.event_id.clone()), read_event(event)),
+        back_office::FeedItem::Unreadable { event_id, .. } => (event_id, None),
+    };
     if read.is_none() {
         metrics::counter!("tsunagi_ca_card_events_unreadable_total").increment(1);
         tracing::error!(event_id, "an event of the back office's feed cannot be understood and was passed over");
@@ -96,7 +98,8 @@ fn readable(event: back_office::CardEvent) -> Option<CardEvent> {
 
 /// A revocation whose reason is unknown to us is one all the same, for an unspecified reason.
 fn read_event(event: back_office::CardEvent) -> Option<CardEvent> {
-    let back_office::CardChange::Revoked { reason, at } = event.change;
+    let back_office::CardChange::Revoked { reason } = event.change else { return None };
+    let back_office::EventSubject::Card { issuer_key_id, serial, sequence } = event.subject else { return None };
     let reason = reason.parse().unwrap_or_else(|_| {
         tracing::error!(event_id = event.event_id, "an event of the back office's feed has an unknown reason");
         RevocationReason::Unspecified
@@ -106,11 +109,11 @@ fn read_event(event: back_office::CardEvent) -> Option<CardEvent> {
     }
     Some(CardEvent {
         event_id: event.event_id,
-        issuer_key_id: KeyIdentifier::new(event.issuer_key_id)?,
-        serial: SerialNumber::from_magnitude(&event.serial).ok()?,
-        sequence: event.sequence,
+        issuer_key_id: KeyIdentifier::new(issuer_key_id)?,
+        serial: SerialNumber::from_magnitude(&serial).ok()?,
+        sequence,
         // A clock gone wrong at the back office is no reason not to revoke.
-        change: CardChange::Revoked { reason, at: at.max(DateTime::UNIX_EPOCH) },
+        change: CardChange::Revoked { reason, at: event.at.max(DateTime::UNIX_EPOCH) },
         source: CardEventSource::Feed,
     })
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use back_office::{BackOffice, BackOfficeFault, CardEventPage, CardHolder, CardReference, HttpBackOffice};
+use back_office::{
+    BackOffice, BackOfficeFault, CardEventPage, CardHolder, CardName, CardReference, EventSubject, FeedItem, HttpBackOffice, Notice,
+    RegisterState,
+};
 use ca_core::card::identity::KeyIdentifier;
 use ca_core::digest::Sha256Digest;
 use ca_core::serial::SerialNumber;
@@ -91,7 +94,7 @@ impl BackOffice for Feed {
 
     fn card_events(&self, after: &str, limit: u32) -> Result<CardEventPage, BackOfficeFault> {
         let page = self.0.card_events(after, limit)?;
-        assert!(!page.events.is_empty(), "the feed is empty");
+        assert!(!page.items.is_empty(), "the feed is empty");
         match self.1 {
             AtPage::Die => {
                 die();
@@ -99,6 +102,14 @@ impl BackOffice for Feed {
             }
             AtPage::SpoilCursor => Ok(CardEventPage { cursor: "x".repeat(2_000), ..page }),
         }
+    }
+
+    fn card_states(&self, cards: &[CardName]) -> Result<Vec<Option<RegisterState>>, BackOfficeFault> {
+        self.0.card_states(cards)
+    }
+
+    fn notify(&self, notices: &[Notice]) -> Result<Vec<String>, BackOfficeFault> {
+        self.0.notify(notices)
     }
 }
 
@@ -113,7 +124,7 @@ fn cascade_uncommitted(outfit: &Outfit) {
     let ca = outfit.ca(CaWish::named("to be killed while it revokes")).leading();
     let cursor = ca.database.reader().feed_cursor("back-office").unwrap().unwrap_or_default();
     let page = outfit.back_office().card_events(&cursor, 10).unwrap();
-    let events: Vec<_> = page.events.into_iter().map(in_the_stores_terms).collect();
+    let events: Vec<_> = page.items.into_iter().map(in_the_stores_terms).collect();
     let lease = ca.lease();
     let pending: Pending<(), StoreFault> = ca.database.writer().submit(move |tx| {
         tx.check_lease(&lease)?;
@@ -126,14 +137,16 @@ fn cascade_uncommitted(outfit: &Outfit) {
     pending.wait().unwrap();
 }
 
-fn in_the_stores_terms(event: back_office::CardEvent) -> CardEvent {
-    let back_office::CardChange::Revoked { reason, at } = event.change;
+fn in_the_stores_terms(item: FeedItem) -> CardEvent {
+    let FeedItem::Event(event) = item else { panic!("{item:?}") };
+    let back_office::CardChange::Revoked { reason } = event.change else { panic!("{:?}", event.change) };
+    let EventSubject::Card { issuer_key_id, serial, sequence } = event.subject else { panic!("{:?}", event.subject) };
     CardEvent {
         event_id: event.event_id,
-        issuer_key_id: KeyIdentifier::new(event.issuer_key_id).unwrap(),
-        serial: SerialNumber::from_magnitude(&event.serial).unwrap(),
-        sequence: event.sequence,
-        change: CardChange::Revoked { reason: reason.parse().unwrap(), at },
+        issuer_key_id: KeyIdentifier::new(issuer_key_id).unwrap(),
+        serial: SerialNumber::from_magnitude(&serial).unwrap(),
+        sequence,
+        change: CardChange::Revoked { reason: reason.parse().unwrap(), at: event.at },
         source: CardEventSource::Feed,
     }
 }
