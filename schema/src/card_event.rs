@@ -86,8 +86,8 @@ impl Transaction<'_> {
     pub fn receive_card_event(&mut self, event: &CardEvent, now: DateTime<Utc>) -> Result<Receipt, StoreFault> {
         let CardChange::Revoked { reason, at } = event.change;
         let inserted =
-            sql("INSERT INTO card_event_inbox (event_id, issuer_key_id, serial, sequence, reason, occurred_at, source, received_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
+            sql("INSERT INTO card_event_inbox (event_id, issuer_key_id, serial, sequence, change, reason, occurred_at, source, received_at) \
+             VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
             .bind(event.event_id.as_str())
             .bind(&event.issuer_key_id)
             .bind(&event.serial)

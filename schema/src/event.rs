@@ -33,21 +33,57 @@ pub enum EventKind {
     CertificateIssued,
     /// A certificate was revoked.
     CertificateRevoked,
-    /// A certificate's validity was found ended when another took its place.
+    /// A certificate's validity was found ended, by the sweep or when another took its place.
     CertificateExpired,
-    /// A card event arrived: work for the CA role.
+    /// A card event had been pushed, and was applied.
     CardEventReceived,
     /// A card certificate was revoked.
     CardRevoked,
     /// A CRL was published.
     CrlPublished,
+    /// A certificate went on hold.
+    CertificateHeld,
+    /// A certificate on hold has one more cause for it.
+    CertificateHoldAdded,
+    /// One of several causes for a certificate's hold is gone; it stays on hold.
+    CertificateHoldLifted,
+    /// The last cause for a certificate's hold is gone: it is live again.
+    CertificateReleased,
+    /// A card certificate went on hold.
+    CardHeld,
+    /// A card certificate's hold ended.
+    CardReleased,
+    /// An instruction was carried out.
+    InstructionDone,
+    /// The CA role refused an instruction.
+    InstructionRefused,
+    /// An instruction waits for another person's approval.
+    InstructionAwaitingApproval,
+    /// A phone was added, with the first certificates issued to it.
+    DeviceAdded,
+    /// A command to a phone was made.
+    DeviceCommandCreated,
+    /// A command was handed to the push service.
+    DeviceCommandSent,
+    /// The phone confirmed a command with its own key.
+    DeviceCommandConfirmed,
+    /// Somebody who says to be the phone says that a command was carried out.
+    DeviceCommandClaimed,
+    /// A command failed, at the phone or on its way for good.
+    DeviceCommandFailed,
+    /// A command came to its end with nobody heard.
+    DeviceCommandExpired,
+    /// A change of all certificates on the cards of a scope began.
+    BatchStarted,
+    /// A change of all certificates on the cards of a scope is done.
+    BatchFinished,
     /// A word that this program does not know; never written by it. Followers pass over it.
     Unrecognised,
 }
 
 impl EventKind {
     /// Every kind that this program writes.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 30] = [
         Self::CaKeyAdded,
         Self::ResponderAdded,
         Self::ApplicationAccepted,
@@ -60,6 +96,24 @@ impl EventKind {
         Self::CardEventReceived,
         Self::CardRevoked,
         Self::CrlPublished,
+        Self::CertificateHeld,
+        Self::CertificateHoldAdded,
+        Self::CertificateHoldLifted,
+        Self::CertificateReleased,
+        Self::CardHeld,
+        Self::CardReleased,
+        Self::InstructionDone,
+        Self::InstructionRefused,
+        Self::InstructionAwaitingApproval,
+        Self::DeviceAdded,
+        Self::DeviceCommandCreated,
+        Self::DeviceCommandSent,
+        Self::DeviceCommandConfirmed,
+        Self::DeviceCommandClaimed,
+        Self::DeviceCommandFailed,
+        Self::DeviceCommandExpired,
+        Self::BatchStarted,
+        Self::BatchFinished,
     ];
 
     /// The word stored.
@@ -77,6 +131,24 @@ impl EventKind {
             Self::CardEventReceived => "card_event.received",
             Self::CardRevoked => "card.revoked",
             Self::CrlPublished => "crl.published",
+            Self::CertificateHeld => "certificate.held",
+            Self::CertificateHoldAdded => "certificate.hold_added",
+            Self::CertificateHoldLifted => "certificate.hold_lifted",
+            Self::CertificateReleased => "certificate.released",
+            Self::CardHeld => "card.held",
+            Self::CardReleased => "card.released",
+            Self::InstructionDone => "instruction.done",
+            Self::InstructionRefused => "instruction.refused",
+            Self::InstructionAwaitingApproval => "instruction.awaiting_approval",
+            Self::DeviceAdded => "device.added",
+            Self::DeviceCommandCreated => "device_command.created",
+            Self::DeviceCommandSent => "device_command.sent",
+            Self::DeviceCommandConfirmed => "device_command.confirmed",
+            Self::DeviceCommandClaimed => "device_command.claimed",
+            Self::DeviceCommandFailed => "device_command.failed",
+            Self::DeviceCommandExpired => "device_command.expired",
+            Self::BatchStarted => "batch.started",
+            Self::BatchFinished => "batch.finished",
             Self::Unrecognised => "unrecognised",
         }
     }

@@ -139,11 +139,11 @@ impl Transaction<'_> {
         }
         self.decide(issuance.application, now)?;
         self.spend_challenge(&issuance.challenge, now)?;
-        self.certify_keys(&issuance.certificates, now)?;
         let cards = self.lock_cards(issuance)?;
         let holder = self.lock_holder(&issuance.holder_id)?;
         let superseded = self.end_earlier(holder, issuance, now)?;
         let ids = self.insert_certificates(holder, issuance.application, &issuance.certificates)?;
+        self.certify_keys(&ids, &issuance.certificates, now)?;
         self.insert_links(&ids, &cards, &issuance.certificates)?;
         for (id, new) in ids.iter().zip(&issuance.certificates) {
             let data = json!({"kind": new.kind, "ca_key": new.ca_key.0, "serial": new.serial.to_string()});
@@ -192,14 +192,16 @@ impl Transaction<'_> {
         if spent == 1 { Ok(()) } else { Err(WriteError::Refused(IssueRefusal::ChallengeSpent)) }
     }
 
-    fn certify_keys(&mut self, certificates: &[NewCertificate], now: DateTime<Utc>) -> IssueResult<()> {
-        let text = value_rows(certificates.len(), 2);
-        let mut insert = sql(format!("INSERT INTO certified_key (spki_sha256, certified_at) VALUES {text} ON CONFLICT DO NOTHING"));
+    fn certify_keys(&mut self, ids: &[CertificateId], certificates: &[NewCertificate], now: DateTime<Utc>) -> IssueResult<()> {
+        let mut insert = sql(format!(
+            "INSERT INTO certified_key (spki_sha256, certificate_id, certified_at) VALUES {} ON CONFLICT DO NOTHING",
+            value_rows(certificates.len(), 3)
+        ));
         // Always in the same order, so that two writers do not wait for each other.
-        let mut digests: Vec<&Sha256Digest> = certificates.iter().map(|new| &new.public_key_sha256).collect();
-        digests.sort_unstable();
-        for digest in digests {
-            insert = insert.bind(digest).bind(now);
+        let mut keys: Vec<_> = certificates.iter().map(|new| &new.public_key_sha256).zip(ids).collect();
+        keys.sort_unstable();
+        for (digest, id) in keys {
+            insert = insert.bind(digest).bind(id.0).bind(now);
         }
         let certified = insert.execute(self.session)?;
         if certified == certificates.len() { Ok(()) } else { Err(WriteError::Refused(IssueRefusal::KeyAlreadyCertified)) }
