@@ -14,6 +14,7 @@ pub mod beacon;
 pub mod card;
 pub mod card_event;
 pub mod certificate;
+pub mod change;
 mod codes;
 mod connection;
 pub mod crl;

@@ -1,0 +1,76 @@
+//! Changes of certificates that somebody asked for: decided purely, written with exactly one event for each.
+
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+/// Who or what is behind a change: the `by` of its event's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// An operator, by the name and role of the certificate that signed.
+    Operator {
+        /// The certificate's CN.
+        name: String,
+        /// The certificate's OU.
+        role: String,
+    },
+    /// The holder, with a key of the phone.
+    HolderPhone,
+    /// The holder, with the card.
+    HolderCard,
+    /// Something happened to the card certificate.
+    CardEvent {
+        /// What its sender calls the event.
+        id: String,
+    },
+    /// The time had come.
+    Schedule {
+        /// The schedule's name.
+        name: String,
+    },
+    /// Somebody has the private key and proved it.
+    KeyReport,
+    /// Another certificate took the place.
+    Issuance,
+}
+
+impl Origin {
+    /// As event data tell it.
+    pub fn to_data(&self) -> Value {
+        match self {
+            Self::Operator { name, role } => json!({"operator": name, "role": role}),
+            Self::HolderPhone => json!({"holder": "phone"}),
+            Self::HolderCard => json!({"holder": "card"}),
+            Self::CardEvent { id } => json!({"card_event": id}),
+            Self::Schedule { name } => json!({"schedule": name}),
+            Self::KeyReport => json!({"key_report": true}),
+            Self::Issuance => json!({"issuance": true}),
+        }
+    }
+
+    /// The origin that event data tell, if they tell one that is known here.
+    pub fn from_data(data: &Value) -> Option<Self> {
+        let word = |key: &str| data.get(key)?.as_str().map(str::to_owned);
+        if let (Some(name), Some(role)) = (word("operator"), word("role")) {
+            return Some(Self::Operator { name, role });
+        }
+        if let Some(id) = word("card_event") {
+            return Some(Self::CardEvent { id });
+        }
+        if let Some(name) = word("schedule") {
+            return Some(Self::Schedule { name });
+        }
+        match (word("holder").as_deref(), data.get("key_report").is_some(), data.get("issuance").is_some()) {
+            (Some("phone"), false, false) => Some(Self::HolderPhone),
+            (Some("card"), false, false) => Some(Self::HolderCard),
+            (None, true, false) => Some(Self::KeyReport),
+            (None, false, true) => Some(Self::Issuance),
+            _ => None,
+        }
+    }
+}
+
+impl Serialize for Origin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_data().serialize(serializer)
+    }
+}
