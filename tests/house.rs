@@ -15,12 +15,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ca-core", &["policies"]),
     ("schema", &["ca-core", "policies"]),
     ("back-office", &[]),
+    ("push", &[]),
     ("ra-api", &["back-office", "ca-core", "policies", "schema"]),
-    ("ca-service", &["back-office", "ca-core", "policies", "schema"]),
+    ("ca-service", &["back-office", "ca-core", "policies", "push", "schema"]),
     ("ocsp", &["ca-core", "policies", "schema"]),
     ("crl-publisher", &["ca-core", "policies", "schema"]),
     ("sandbox", &[]),
-    ("tsunagi", &["back-office", "ca-core", "ca-service", "crl-publisher", "ocsp", "policies", "ra-api", "sandbox", "schema"]),
+    ("tsunagi", &["back-office", "ca-core", "ca-service", "crl-publisher", "ocsp", "policies", "push", "ra-api", "sandbox", "schema"]),
 ];
 
 /// Libraries and the only rooms that may use them: what a room must not do, it cannot reach.
@@ -33,7 +34,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("actix-web", &["ra-api", "ocsp", "crl-publisher", "sandbox", "tsunagi"]),
     ("actix-tls", &["ra-api", "tsunagi"]),
     // Calls to the outside
-    ("ureq", &["back-office", "ca-service", "sandbox", "tsunagi"]),
+    ("ureq", &["back-office", "ca-service", "push", "sandbox", "tsunagi"]),
     // ASN.1. All that the RA reads of a certificate itself is the name and role in an operator's.
     ("cms", &["ca-core", "sandbox"]),
     ("der", &["policies", "ca-core", "ocsp", "crl-publisher", "sandbox"]),
