@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::application::ApplicationPolicy;
 use crate::authority::AuthorityProfile;
 use crate::document::{PolicyFault, contradiction, require};
+use crate::lifecycle::LifecyclePolicy;
 use crate::profile::{Profile, ProfileKind};
 use crate::responder::ResponderProfile;
 
@@ -18,6 +19,9 @@ const AUTHORITY: &str = "profiles/authority.toml";
 const RESPONDER: &str = "profiles/responder.toml";
 /// An installation follows one application policy; which one is its directory's to say.
 const APPLICATION: &str = "applications/jpki.toml";
+/// The life cycle unless the directory chooses another, as [`CHOSEN_LIFECYCLE`].
+const LIFECYCLE: &str = "lifecycle/jpki.toml";
+const CHOSEN_LIFECYCLE: &str = "lifecycle.toml";
 
 /// All policies of one installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Policies {
     pub responder: Arc<ResponderProfile>,
     /// Applications.
     pub application: Arc<ApplicationPolicy>,
+    /// How a certificate's life runs.
+    pub lifecycle: Arc<LifecyclePolicy>,
 }
 
 /// The policies shipped inside the program: [`Policies::shipped`].
@@ -42,27 +48,30 @@ pub fn shipped() -> Result<Policies, PolicyFault> {
 impl Policies {
     /// The policies shipped inside the program.
     pub fn shipped() -> Result<Self, PolicyFault> {
-        Self::assemble(|wanted| {
+        Self::assemble(LIFECYCLE, |wanted| {
             let text = Self::SHIPPED_DOCUMENTS.iter().find(|(document, _)| *document == wanted).map(|(_, text)| (*text).to_owned());
             text.ok_or_else(|| contradiction(wanted, "not shipped"))
         })
     }
 
-    /// Reads the policies from a directory that has the files which the shipped ones have.
+    /// Reads the policies from a directory that has the files which the shipped ones have. If it has a `lifecycle.toml` as well,
+    /// that one holds in place of `lifecycle/jpki.toml`: the way to choose derived-piv, or rules of one's own.
     pub fn load(directory: &Path) -> Result<Self, PolicyFault> {
-        Self::assemble(|document| {
+        let lifecycle = if directory.join(CHOSEN_LIFECYCLE).exists() { CHOSEN_LIFECYCLE } else { LIFECYCLE };
+        Self::assemble(lifecycle, |document| {
             let path = directory.join(document);
             std::fs::read_to_string(&path).map_err(|source| PolicyFault::Unreadable { path: path.display().to_string(), source })
         })
     }
 
     /// Each document of the shipped set by its path inside a policy directory, to write one out as a start of one's own.
-    pub const SHIPPED_DOCUMENTS: [(&'static str, &'static str); 5] = [
+    pub const SHIPPED_DOCUMENTS: [(&'static str, &'static str); 6] = [
         (SIGNATURE, include_str!("../profiles/signature.toml")),
         (AUTHENTICATION, include_str!("../profiles/authentication.toml")),
         (AUTHORITY, include_str!("../profiles/authority.toml")),
         (RESPONDER, include_str!("../profiles/responder.toml")),
         (APPLICATION, include_str!("../applications/jpki.toml")),
+        (LIFECYCLE, include_str!("../lifecycle/jpki.toml")),
     ];
 
     /// The profile of a kind.
@@ -73,13 +82,14 @@ impl Policies {
         }
     }
 
-    fn assemble(read: impl Fn(&str) -> Result<String, PolicyFault>) -> Result<Self, PolicyFault> {
+    fn assemble(lifecycle: &str, read: impl Fn(&str) -> Result<String, PolicyFault>) -> Result<Self, PolicyFault> {
         let set = Self {
             signature: Arc::new(Profile::parse(SIGNATURE, &read(SIGNATURE)?)?),
             authentication: Arc::new(Profile::parse(AUTHENTICATION, &read(AUTHENTICATION)?)?),
             authority: Arc::new(AuthorityProfile::parse(AUTHORITY, &read(AUTHORITY)?)?),
             responder: Arc::new(ResponderProfile::parse(RESPONDER, &read(RESPONDER)?)?),
             application: Arc::new(ApplicationPolicy::parse(APPLICATION, &read(APPLICATION)?)?),
+            lifecycle: Arc::new(LifecyclePolicy::parse(lifecycle, &read(lifecycle)?)?),
         };
         set.check()?;
         Ok(set)

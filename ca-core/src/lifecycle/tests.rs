@@ -1,0 +1,1 @@
+//! Every state, every command, both policies.
