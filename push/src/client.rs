@@ -177,11 +177,15 @@ fn unanswered(error: &ureq::Error) -> Result<PushOutcome, PushFault> {
         ureq::Error::BodyExceedsLimit(_) => Err(PushFault::Malformed("an answer of more than 64 KiB")),
         ureq::Error::Protocol(_) | ureq::Error::Http(_) | ureq::Error::LargeResponseHeader(..) => Err(PushFault::Malformed("not HTTP")),
         ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => Err(PushFault::Settings("the URL cannot be used".into())),
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => {
-            Err(PushFault::Settings("the push service's certificate is not vouched for by ca_file".into()))
-        }
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => Err(not_vouched_for()),
+        // This is how a handshake that failed comes back.
+        ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData => Err(not_vouched_for()),
         _ => Ok(PushOutcome::TryLater { after: None }),
     }
+}
+
+fn not_vouched_for() -> PushFault {
+    PushFault::Settings("the push service's certificate is not vouched for by ca_file".into())
 }
 
 /// Retry-After in seconds (RFC 9110 section 10.2.3). A date is passed over: the caller has a rhythm of its own.

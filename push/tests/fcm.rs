@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use push::{ErrorCode, FcmClient, PushFault, PushGateway, PushMessage, PushOutcome, PushSettings};
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// A push service that gives every request the same answer; `None` closes the connection unanswered.
 struct Server {
@@ -17,12 +18,36 @@ struct Server {
 
 impl Server {
     fn start(answer: Option<String>) -> Self {
+        Self::over(None, answer)
+    }
+
+    /// Gives the server and its CA certificate in PEM.
+    fn tls(answer: Option<String>) -> (Self, String) {
+        let certified = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certified.cert.der().clone()], key)
+            .unwrap();
+        (Self::over(Some(Arc::new(config)), answer), certified.cert.pem())
+    }
+
+    fn over(tls: Option<Arc<rustls::ServerConfig>>, answer: Option<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self { port: listener.local_addr().unwrap().port(), seen: Arc::default() };
         let seen = server.seen.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                converse(stream.unwrap(), &seen, answer.as_deref());
+                let stream = stream.unwrap();
+                match &tls {
+                    None => converse(stream, &seen, answer.as_deref()),
+                    Some(config) => {
+                        let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+                        converse(rustls::StreamOwned::new(connection, stream), &seen, answer.as_deref());
+                    }
+                }
             }
         });
         server
@@ -34,13 +59,15 @@ impl Server {
 }
 
 /// One exchange on one connection: headers and body are kept as one text.
-fn converse(mut stream: TcpStream, seen: &Mutex<Vec<String>>, answer: Option<&str>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
+fn converse<S: Read + Write>(stream: S, seen: &Mutex<Vec<String>>, answer: Option<&str>) {
+    let mut reader = BufReader::new(stream);
     let mut text = String::new();
     let mut length = 0;
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
+        if !matches!(reader.read_line(&mut line), Ok(length) if length > 0) {
+            return;
+        }
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
             length = value.trim().parse().unwrap();
         }
@@ -54,7 +81,7 @@ fn converse(mut stream: TcpStream, seen: &Mutex<Vec<String>>, answer: Option<&st
     text.push_str(std::str::from_utf8(&body).unwrap());
     seen.lock().unwrap().push(text);
     if let Some(answer) = answer {
-        stream.write_all(answer.as_bytes()).unwrap_or_default();
+        reader.get_mut().write_all(answer.as_bytes()).and_then(|()| reader.get_mut().flush()).unwrap_or_default();
     }
 }
 
@@ -119,6 +146,19 @@ fn a_message_goes_out_as_the_interface_has_it() {
     assert!(request.to_ascii_lowercase().contains("\r\nauthorization: bearer acc3ss\r\n"), "{request}");
     let body = r#"{"message":{"token":"phone:T0KEN","data":{"command":"a.b.c"},"android":{"priority":"high","ttl":"86400s"}}}"#;
     assert!(request.ends_with(body), "{request}");
+}
+
+#[test]
+fn only_the_ca_of_the_settings_vouches_for_the_push_service() {
+    let (server, pem) = Server::tls(answer("200 OK", "", r#"{"name":"n"}"#));
+    let (_, other) = Server::tls(None);
+    let mut client = Client::of(server.port);
+    client.settings.url = format!("https://localhost:{}", server.port);
+    client.settings.ca_file = Some(client.file("other.pem", &other));
+    let fault = client.send().unwrap_err();
+    assert!(matches!(&fault, PushFault::Settings(complaint) if complaint.contains("vouched")), "{fault}");
+    client.settings.ca_file = Some(client.file("ca.pem", &pem));
+    assert_eq!(client.send().unwrap(), PushOutcome::Sent);
 }
 
 #[test]
