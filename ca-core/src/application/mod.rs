@@ -1,7 +1,6 @@
 //! A card-signed application: from bytes nobody vouches for to what a certificate may be issued on.
 
 pub mod challenge;
-pub mod message;
 pub mod refusal;
 pub mod request;
 pub mod statement;

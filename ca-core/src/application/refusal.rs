@@ -1,12 +1,12 @@
 //! Why an application is refused.
 
 use crate::application::challenge::ChallengeRefusal;
-use crate::application::message::MessageRefusal;
 use crate::application::request::RequestRefusal;
 use crate::application::statement::StatementRefusal;
 use crate::card::path::CardRefusal;
 use crate::card::status::CardStatusRefusal;
 use crate::kind::CertificateKind;
+use crate::message::MessageRefusal;
 use crate::refusal::Refusal;
 
 /// Why an application is refused: the refusal of whichever part of it failed first, in the order of the steps.

@@ -69,14 +69,29 @@ impl Refusal for RequestRefusal {
 /// Reads a request in DER and checks everything about it. Subject and requested extensions are passed over: the policy says
 /// what a certificate looks like, not the applicant.
 pub fn verify(der: &[u8], challenge: &Challenge, policy: &policies::KeyPolicy) -> Result<ProvenKey, RequestRefusal> {
+    let request = parse(der)?;
+    check_challenge(&request.info.attributes, challenge)?;
+    let public_key = public_key(&request)?;
+    // Size and exponent come before the signature, for which ring has limits of its own.
+    strength::check(&public_key, policy)?;
+    prove(der, &request, public_key)
+}
+
+/// Reads a request in DER, of bounded size; nothing in it is believed yet.
+pub(crate) fn parse(der: &[u8]) -> Result<CertReq, RequestRefusal> {
     if der.len() > MAX_OCTETS {
         return Err(RequestRefusal::TooLarge);
     }
-    let request = CertReq::from_der(der).map_err(|_| RequestRefusal::Malformed)?;
-    check_challenge(&request.info.attributes, challenge)?;
-    let public_key = PublicKey::from_info(&request.info.public_key).map_err(|_| RequestRefusal::Unsupported)?;
-    // Size and exponent come before the signature, for which ring has limits of its own.
-    strength::check(&public_key, policy)?;
+    CertReq::from_der(der).map_err(|_| RequestRefusal::Malformed)
+}
+
+/// The key that a request is about.
+pub(crate) fn public_key(request: &CertReq) -> Result<PublicKey, RequestRefusal> {
+    PublicKey::from_info(&request.info.public_key).map_err(|_| RequestRefusal::Unsupported)
+}
+
+/// Checks that the key signed the request, `der`.
+pub(crate) fn prove(der: &[u8], request: &CertReq, public_key: PublicKey) -> Result<ProvenKey, RequestRefusal> {
     SignedParts::from_der(der).map_err(|_| RequestRefusal::Malformed)?.verify(&public_key).map_err(|_| RequestRefusal::Possession)?;
     let public_key_info = key::info_to_der(&request.info.public_key).map_err(|_| RequestRefusal::Malformed)?;
     Ok(ProvenKey { public_key_info, public_key })

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use const_oid::ObjectIdentifier;
 
+use crate::application::statement::Device;
 use crate::card::identity::CardIdentity;
 use crate::digest::Sha256Digest;
 use crate::kind::CertificateKind;
@@ -103,6 +104,7 @@ pub struct VerifiedApplication {
     pub(crate) signing_card: CardIdentity,
     pub(crate) digest: Sha256Digest,
     pub(crate) challenge: [u8; 48],
+    pub(crate) device: Device,
     pub(crate) supersedes: bool,
     pub(crate) requests: Vec<VerifiedRequest>,
     pub(crate) evidence: Evidence,
@@ -122,6 +124,11 @@ impl VerifiedApplication {
     /// The challenge it answers.
     pub fn challenge(&self) -> &[u8; 48] {
         &self.challenge
+    }
+
+    /// The phone, as it describes itself.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Whether the holder asked for the ending of an earlier phone's certificates of the requested kinds.

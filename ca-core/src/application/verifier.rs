@@ -4,11 +4,11 @@
 use chrono::{DateTime, Utc};
 use policies::ApplicationPolicy;
 
+use crate::application::APPLICATION_CONTENT_TYPE;
 use crate::application::challenge::{Beacon, Challenge};
-use crate::application::message::UnverifiedMessage;
 use crate::application::refusal::ApplicationRefusal;
 use crate::application::request::{self, ProvenKey};
-use crate::application::statement::{Replaces, Statement};
+use crate::application::statement::{Device, Replaces, Statement};
 use crate::application::verified::{Evidence, VerifiedApplication, VerifiedRequest};
 use crate::card::authority::CardAuthorities;
 use crate::card::certificate::UnverifiedCardCertificate;
@@ -17,9 +17,13 @@ use crate::card::path::{self, CardRefusal, ValidCardCertificate};
 use crate::card::status::StatusJudge;
 use crate::digest::Sha256Digest;
 use crate::kind::CertificateKind;
+use crate::message::{MessageForm, Signers, UnverifiedMessage};
 
 /// The most octets of an application: two requests with the largest keys and four certificates leave room to spare.
 pub const MAX_OCTETS: usize = 65_536;
+
+/// What the card signs, and how.
+const FORM: MessageForm = MessageForm { content_type: APPLICATION_CONTENT_TYPE, signers: Signers::Cards };
 
 /// An application as it arrives: bytes, bounded and nothing else.
 #[derive(Debug, Clone)]
@@ -48,6 +52,7 @@ pub struct CardSignedApplication<'v> {
     digest: Sha256Digest,
     card: ValidCardCertificate<'v>,
     challenge: Challenge,
+    device: Device,
     replaces: Replaces,
     requests: Vec<(CertificateKind, ProvenKey)>,
 }
@@ -66,6 +71,11 @@ impl<'v> CardSignedApplication<'v> {
     /// The challenge it answers.
     pub fn challenge(&self) -> &Challenge {
         &self.challenge
+    }
+
+    /// The phone, as it describes itself.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Whether a certificate of `kind` is asked for.
@@ -94,6 +104,11 @@ impl ApplicationVerifier {
         &self.authorities
     }
 
+    /// The RA's name in statements.
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
     /// The policy in force.
     pub fn policy(&self) -> &ApplicationPolicy {
         &self.policy
@@ -106,8 +121,9 @@ impl ApplicationVerifier {
         now: DateTime<Utc>,
     ) -> Result<CardSignedApplication<'_>, ApplicationRefusal> {
         let digest = application.digest();
-        let message = UnverifiedMessage::parse(&application.0)?;
-        let card = self.validate_card(message.signer().clone(), CertificateKind::Signature, now)?;
+        let message = UnverifiedMessage::parse(&application.0, &FORM)?;
+        let kind = CertificateKind::Signature;
+        let card = self.validate_card(message.signer(), kind, now).map_err(|refusal| ApplicationRefusal::Card { kind, refusal })?;
         let content = message.verify(&card.certificate().public_key)?;
         let statement = Statement::parse(&content)?;
         if statement.audience != self.audience {
@@ -119,6 +135,7 @@ impl ApplicationVerifier {
             digest,
             card,
             challenge: statement.challenge,
+            device: statement.device,
             replaces: statement.replaces,
             requests,
         })
@@ -165,6 +182,7 @@ impl ApplicationVerifier {
             signing_card,
             digest: application.digest,
             challenge: *application.challenge.as_bytes(),
+            device: application.device,
             supersedes: application.replaces == Replaces::Any,
             requests,
             evidence,
@@ -174,23 +192,21 @@ impl ApplicationVerifier {
     /// Checks the authentication certificate (DER) that the back office says belongs to the same card.
     pub fn validate_authentication_card(&self, der: &[u8], now: DateTime<Utc>) -> Result<ValidCardCertificate<'_>, ApplicationRefusal> {
         let kind = CertificateKind::Authentication;
-        let certificate = UnverifiedCardCertificate::parse(der)
-            .map_err(|refusal| ApplicationRefusal::Card { kind, refusal: CardRefusal::Certificate(refusal) })?;
-        self.validate_card(certificate, kind, now)
+        self.validate_card(der, kind, now).map_err(|refusal| ApplicationRefusal::Card { kind, refusal })
     }
 
-    fn validate_card(
+    /// Checks that `der` is a card certificate of `kind` that a trusted card CA issued.
+    pub(crate) fn validate_card(
         &self,
-        certificate: UnverifiedCardCertificate,
+        der: &[u8],
         kind: CertificateKind,
         now: DateTime<Utc>,
-    ) -> Result<ValidCardCertificate<'_>, ApplicationRefusal> {
+    ) -> Result<ValidCardCertificate<'_>, CardRefusal> {
         let rules = match kind {
             CertificateKind::Signature => &self.policy.card_signature,
             CertificateKind::Authentication => &self.policy.card_authentication,
         };
-        path::validate(certificate, kind, &self.authorities, &self.own_key_ids, rules, now)
-            .map_err(|refusal| ApplicationRefusal::Card { kind, refusal })
+        path::validate(UnverifiedCardCertificate::parse(der)?, kind, &self.authorities, &self.own_key_ids, rules, now)
     }
 
     fn verify_requests(

@@ -33,6 +33,8 @@ pub mod oid {
     pub const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
     /// RFC 5754: SHA-256.
     pub const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
+    /// RFC 5754: SHA-384.
+    pub const SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2");
 }
 
 /// A public key of a sort that Tsunagi can check signatures with.
@@ -130,9 +132,23 @@ impl PublicKey {
         Ok(Self { kind, octets })
     }
 
+    /// The content of the BIT STRING subjectPublicKey: an RSAPublicKey in DER, or an uncompressed point.
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
     /// Which sort of key it is.
     pub fn kind(&self) -> &PublicKeyKind {
         &self.kind
+    }
+
+    /// Checks a signature of JWS's ES256 (RFC 7518 section 3.4): P-256 with SHA-256, r and s of 32 octets each.
+    pub fn verify_es256(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        if self.kind != PublicKeyKind::P256 {
+            return Err(SignatureError::Algorithm);
+        }
+        let key = UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, &self.octets);
+        key.verify(message, signature).map_err(|_| SignatureError::Wrong)
     }
 
     /// Checks `signature` over `message`.
