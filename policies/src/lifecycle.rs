@@ -164,3 +164,59 @@ impl RevokedEffect {
         if self.outlives.contains(&reason) { Effect::Lift } else { Effect::Revoke(reason) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str, from: &str, to: &str) -> Result<LifecyclePolicy, PolicyFault> {
+        assert!(text.contains(from), "no {from}");
+        LifecyclePolicy::parse("test", &text.replacen(from, to, 1))
+    }
+
+    #[test]
+    fn the_shipped_policies_say_what_they_are_for() {
+        let jpki = LifecyclePolicy::jpki().unwrap();
+        assert_eq!((jpki.name.as_str(), jpki.holds.liftable, jpki.holds.revoke_after()), ("jpki", false, None));
+        assert_eq!(jpki.sha256, document::sha256(JPKI.as_bytes()));
+        let piv = LifecyclePolicy::derived_piv().unwrap();
+        assert_eq!((piv.name.as_str(), piv.holds.liftable, piv.holds.revoke_after()), ("derived-piv", true, Some(Duration::days(30))));
+        assert_eq!(piv.effects(ProfileKind::Signature).revoked.of(RevocationReason::Superseded), Effect::Lift);
+        assert_eq!(
+            jpki.effects(ProfileKind::Signature).revoked.of(RevocationReason::Superseded),
+            Effect::Revoke(RevocationReason::Superseded)
+        );
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused() {
+        let cases = [
+            (JPKI, "released = \"none\"", "released = \"lift\""),
+            (JPKI, "outlives = []", "outlives = [\"superseded\"]"),
+            (JPKI, "permanent_reason = \"cessationOfOperation\"", "permanent_reason = \"certificateHold\""),
+            (JPKI, "renewed = { revoke = \"superseded\" }", "renewed = { revoke = \"certificateHold\" }"),
+            (JPKI, "name = \"jpki\"", "name = \"\""),
+            (DERIVED_PIV, "revoke_after_days = 30", "revoke_after_days = 0"),
+            (DERIVED_PIV, "revoke_after_days = 30", "revoke_after_days = 3651"),
+            (DERIVED_PIV, "[\"keyCompromise\", \"superseded\"]", "[\"superseded\", \"superseded\"]"),
+            (DERIVED_PIV, "[\"keyCompromise\", \"superseded\"]", "[\"certificateHold\"]"),
+        ];
+        for (text, from, to) in cases {
+            let answer = parsed(text, from, to);
+            assert!(matches!(answer, Err(PolicyFault::Contradiction { .. })), "{to}: {answer:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_words_and_missing_changes_are_refused() {
+        for (from, to) in [
+            ("held = \"hold\"", "held = \"stop\""),
+            ("held = \"hold\"", ""),
+            ("held = \"hold\"", "held = \"hold\"\nstolen = \"hold\""),
+            ("revoke = \"superseded\"", "revoke = \"removeFromCRL\""),
+            ("outlives = []", "outlives = [], survives = []"),
+        ] {
+            assert!(matches!(parsed(JPKI, from, to), Err(PolicyFault::Syntax { .. })), "{to}");
+        }
+    }
+}

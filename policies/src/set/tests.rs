@@ -111,3 +111,20 @@ fn a_missing_file_is_named() {
     let fault = Policies::load(empty.path()).unwrap_err();
     assert!(matches!(&fault, PolicyFault::Unreadable { path, .. } if path.ends_with("signature.toml")), "{fault}");
 }
+
+#[test]
+fn a_directory_chooses_its_life_cycle_by_a_file_of_that_name() {
+    let directory = tempfile::tempdir().unwrap();
+    for (path, text) in Policies::SHIPPED_DOCUMENTS {
+        let file = directory.path().join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    assert_eq!(Policies::load(directory.path()).unwrap().lifecycle.name, "jpki");
+    std::fs::write(directory.path().join(CHOSEN_LIFECYCLE), include_bytes!("../../lifecycle/derived-piv.toml")).unwrap();
+    let chosen = Policies::load(directory.path()).unwrap().lifecycle;
+    assert_eq!(*chosen, LifecyclePolicy::derived_piv().unwrap());
+    std::fs::write(directory.path().join(CHOSEN_LIFECYCLE), "name = \"half\"").unwrap();
+    let fault = Policies::load(directory.path()).unwrap_err();
+    assert!(fault.to_string().contains(CHOSEN_LIFECYCLE), "{fault}");
+}
