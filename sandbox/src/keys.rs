@@ -7,8 +7,8 @@ use num_bigint_dig::{BigUint, RandBigInt as _, RandPrime as _};
 use ring::digest;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512,
-    RsaEncoding, RsaKeyPair,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
+    RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RsaEncoding, RsaKeyPair,
 };
 use rsa::RsaPrivateKey;
 use rsa::pkcs1v15::Pkcs1v15Sign;
@@ -164,6 +164,19 @@ impl Key {
                 key.sign(Pkcs1v15Sign::new_unprefixed(), &digest_info).map_err(|_| KeyFault::Signing)
             }
         }
+    }
+
+    /// Whether [`Self::sign`] digests with SHA-384 and not with SHA-256.
+    pub fn signs_with_sha384(&self) -> bool {
+        matches!(self.signer, Signer::P384(_))
+    }
+
+    /// Signs as ES256 does (RFC 7518 section 3.4): 64 octets, r and s. Only P-256 keys can.
+    pub fn sign_es256(&self, message: &[u8]) -> Result<Vec<u8>, KeyFault> {
+        let Signer::P256(_) = &self.signer else { return Err(KeyFault::Signing) };
+        let random = SystemRandom::new();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.pkcs8, &random).map_err(|_| KeyFault::Signing)?;
+        pair.sign(&random, message).map(|signature| signature.as_ref().to_vec()).map_err(|_| KeyFault::Signing)
     }
 
     /// Signs with RSA PKCS#1 v1.5 and SHA-512, which no card does; only sound RSA keys can.

@@ -4,6 +4,10 @@ use der::asn1::ObjectIdentifier;
 
 /// The content type of a card-signed application of Tsunagi (the project's own).
 pub const APPLICATION_CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.25.1953723758.1");
+/// The content type of a holder's instruction, signed with a smartphone certificate or the card.
+pub const HOLDER_INSTRUCTION_CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.25.1953723758.2");
+/// The content type of an operator's instruction.
+pub const OPERATOR_INSTRUCTION_CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.25.1953723758.3");
 
 /// Policy of JPKI's card certificates for signature.
 pub const JPKI_CARD_SIGNATURE_POLICY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.392.200149.8.5.1.1.20");
@@ -78,6 +82,8 @@ pub const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1
 pub const SHA1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.26");
 /// id-sha256.
 pub const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
+/// id-sha384.
+pub const SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2");
 /// id-sha512.
 pub const SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3");
 /// rsaEncryption.

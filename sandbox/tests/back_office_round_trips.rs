@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use common::{back_office, card, pooled};
 use sandbox::back_office::{
-    BackOffice, BackOfficeClient, BackOfficeFault, BackOfficeSettings, CardReference, EventPage, NewCard, PushTarget, RevocationRequest,
+    BackOffice, BackOfficeClient, BackOfficeFault, BackOfficeSettings, CardReference, EventPage, FeedEvent, NewCard, PushTarget,
+    RevocationRequest,
 };
 use sandbox::card::{Card, CardSide};
 use sandbox::http::{ClientIdentity, HttpClient, HttpSettings};
@@ -86,7 +87,8 @@ fn the_feed_gives_every_event_once_and_in_order() {
     }
     assert_eq!(seen, office.events());
     assert_eq!(seen.len(), 6);
-    assert!(seen.iter().all(|event| event.event_type == "revoked" && event.reason == Reason::Superseded && event.sequence == 1));
+    let seen: Vec<_> = seen.iter().filter_map(FeedEvent::card).collect();
+    assert!(seen.iter().all(|event| event.event_type == "revoked" && event.reason == Some(Reason::Superseded) && event.sequence == 1));
     assert_eq!(seen[0].serial, reference(&cards[0].signature).serial);
     assert!(client.card_events(&cursor, 4).unwrap().events.is_empty());
     assert!(matches!(client.card_events("nonsense", 4), Err(BackOfficeFault::Answer { status: 400, .. })));

@@ -33,7 +33,7 @@ pub(crate) fn comes_by_push(installation: &mut Installation) {
     let before = installation.certificates();
     let http = installation.operator(Some(installation.identity("back-office")));
     let mut events = installation.back_office.events();
-    events[0].reason = Reason::KeyCompromise;
+    events[0].reason = Some(Reason::KeyCompromise);
     events[1].sequence = 0;
     events[1].event_id = "late".to_owned();
     let body = serde_json::to_vec(&serde_json::json!({ "events": events })).unwrap();

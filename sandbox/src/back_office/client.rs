@@ -6,9 +6,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::BackOfficeFault;
+use super::events::{CardEvent, EventPage, EventsPushed};
+use super::notices::{KeptNotice, Notice, NoticeDelivery, NoticeList, NoticesAccepted};
+use super::orders::{BatchDone, BatchOrder, CardChanged, CardOrder, Faults, OrderDetail};
 use super::wire::{
-    BulkCards, BulkRequest, CardAuthorityEntry, CardEvent, CardFile, CardReference, EventPage, EventsPushed, LookupAnswer, LookupRequest,
-    LookupResult, NewCard, RevocationRequest,
+    BulkCards, BulkRequest, CardAuthorityEntry, CardFile, CardReference, CardState, LookupAnswer, LookupRequest, LookupResult, NewCard,
+    RevocationRequest, StateQuestion, StatesAnswer, StatesRequest,
 };
 use crate::http::{HttpAnswer, HttpClient, HttpSettings};
 
@@ -40,8 +43,37 @@ impl BackOfficeClient {
 
     /// Ends certificates of a card.
     pub fn revoke(&self, card_id: &str, request: &RevocationRequest) -> Result<Vec<CardEvent>, BackOfficeFault> {
-        let segment: String = card_id.chars().filter(|character| character.is_ascii_alphanumeric() || *character == '-').collect();
-        self.post::<EventsPushed>(&format!("/admin/cards/{segment}/revoke"), request).map(|answer| answer.events)
+        self.post::<EventsPushed>(&format!("/admin/cards/{}/revoke", segment(card_id)), request).map(|answer| answer.events)
+    }
+
+    /// Has an order about a card carried out.
+    pub fn order(&self, card_id: &str, order: CardOrder, detail: &OrderDetail) -> Result<CardChanged, BackOfficeFault> {
+        self.post(&format!("/admin/cards/{}/{order}", segment(card_id)), detail)
+    }
+
+    /// Has every card certificate in a scope changed.
+    pub fn order_batch(&self, order: &BatchOrder) -> Result<BatchDone, BackOfficeFault> {
+        self.post("/admin/batches", order)
+    }
+
+    /// Orders what is to go wrong.
+    pub fn set_faults(&self, faults: Faults) -> Result<Faults, BackOfficeFault> {
+        self.post("/admin/faults", &faults)
+    }
+
+    /// What holders were told.
+    pub fn notices(&self) -> Result<Vec<KeptNotice>, BackOfficeFault> {
+        self.get::<NoticeList>("/admin/notices").map(|list| list.notices)
+    }
+
+    /// Tells holders, as the product does.
+    pub fn tell_holders(&self, notices: &[Notice]) -> Result<NoticesAccepted, BackOfficeFault> {
+        self.post("/v1/notices", &NoticeDelivery { notices: notices.to_vec() })
+    }
+
+    /// How card certificates stand.
+    pub fn states(&self, cards: &[StateQuestion]) -> Result<Vec<CardState>, BackOfficeFault> {
+        self.post::<StatesAnswer>("/v1/card-certificates/states", &StatesRequest { cards: cards.to_vec() }).map(|answer| answer.states)
     }
 
     /// The card CA's certificates.
@@ -68,6 +100,11 @@ impl BackOfficeClient {
         let headers = [("Authorization", self.authorization.as_str())];
         read(self.http.post(&format!("{}{path}", self.url), &headers, "application/json", &body)?)
     }
+}
+
+/// A card's name as a part of a path.
+fn segment(card_id: &str) -> String {
+    card_id.chars().filter(|character| character.is_ascii_alphanumeric() || *character == '-').collect()
 }
 
 fn read<T: DeserializeOwned>(answer: HttpAnswer) -> Result<T, BackOfficeFault> {

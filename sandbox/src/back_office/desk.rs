@@ -1,4 +1,4 @@
-//! The desk: hands out cards, ends them, and answers whose they are.
+//! The desk: hands out cards and answers whose they are.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -9,19 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Duration, SubsecRound as _, Utc};
 use der::asn1::ObjectIdentifier;
 
-use super::registry::{IssuedCard, IssuedCertificate, Registry};
+use super::registry::{IssuedCard, IssuedCertificate, Registry, Standing};
 use super::status::presign;
-use super::wire::{
-    BulkCard, BulkCards, BulkRequest, BulkSide, CardEvent, CardFile, CardReference, CardSideFile, EventPage, LookupResult, NewCard,
-    RevocationRequest,
-};
+use super::wire::{BulkCard, BulkCards, BulkRequest, BulkSide, CardFile, CardReference, CardSideFile, LookupResult, NewCard};
 use super::{BackOfficeFault, LARGEST_BULK, kept};
 use crate::card_ca::{CardCa, CardCertificate, Municipality, Person, fifth_birthday};
 use crate::card_status::CertIdHash;
 use crate::keys::{Key, KeyAlgorithm, random, random_below, sha256};
 use crate::kind::Kind;
 use crate::pem;
-use crate::reason::Reason;
 
 /// How many keys bulk cards share.
 const POOL: usize = 8;
@@ -72,26 +68,9 @@ impl Desk {
     /// Hands out a card.
     pub(crate) fn hand_out(&self, wish: &NewCard) -> Result<CardFile, BackOfficeFault> {
         let person = invent(wish)?;
-        let mut keys = HashMap::new();
-        for kind in kinds(wish) {
-            keys.insert(kind, if wish.pooled_keys { self.pooled()? } else { Arc::new(Key::generate(KeyAlgorithm::Rsa2048)?) });
-        }
+        let keys = self.make_keys(kinds(wish), wish.pooled_keys)?;
         let card = self.certify(wish, &person, &keys)?;
-        let side = |kind: Kind| {
-            let certificate = card.certificates.iter().find(|certificate| certificate.kind == kind)?;
-            Some(CardSideFile {
-                certificate: pem::encode(pem::CERTIFICATE, &certificate.der),
-                key: keys.get(&kind)?.to_pem(),
-                serial: hex::encode(certificate.serial),
-                issuer_key_id: hex::encode(certificate.issuer_key_id),
-            })
-        };
-        let file = CardFile {
-            card_id: card.card_id.clone(),
-            holder_id: card.holder_id.clone(),
-            signature: side(Kind::Signature).ok_or_else(|| BackOfficeFault::Refused("a card has a signature certificate".to_owned()))?,
-            authentication: side(Kind::Authentication),
-        };
+        let file = card_file(&card.card_id, &card.holder_id, &card.certificates, &keys)?;
         self.registry().add(card);
         self.keep()?;
         Ok(file)
@@ -127,21 +106,6 @@ impl Desk {
         Ok(BulkCards { keys: pool.iter().map(|key| key.to_pem()).collect(), cards })
     }
 
-    /// Ends certificates of a card. `None`: no such card.
-    pub(crate) fn revoke(&self, card_id: &str, request: &RevocationRequest) -> Result<Option<Vec<CardEvent>>, BackOfficeFault> {
-        if request.reason == Reason::CertificateHold {
-            return Err(BackOfficeFault::Refused("a hold is no revocation".to_owned()));
-        }
-        let now = Utc::now().trunc_subsecs(0);
-        let at = request.at.map_or(now, |at| at.trunc_subsecs(0).min(now));
-        let events = self.registry().revoke(card_id, &request.kinds, request.reason, at);
-        if events.as_ref().is_some_and(|events| !events.is_empty()) {
-            self.keep()?;
-            self.changed.notify_all();
-        }
-        Ok(events)
-    }
-
     /// Whose card it is.
     pub(crate) fn look_up(&self, card: &CardReference) -> LookupResult {
         let unknown = LookupResult { found: false, holder_id: None, authentication_certificate: None };
@@ -154,23 +118,12 @@ impl Desk {
         if certificate.sha256 != hash.as_slice() {
             return unknown;
         }
-        let authentication = card.certificates.iter().find(|certificate| certificate.kind == Kind::Authentication);
+        let authentication = card.current(Kind::Authentication);
         LookupResult {
             found: true,
             holder_id: Some(card.holder_id.clone()),
             authentication_certificate: Some(authentication.map(|certificate| STANDARD.encode(&certificate.der))),
         }
-    }
-
-    /// Events after a cursor; `None` if the cursor is none of ours.
-    pub(crate) fn events(&self, after: &str, limit: usize) -> Option<EventPage> {
-        let start = if after.is_empty() { 0 } else { usize::try_from(u64::from_str_radix(after.strip_prefix("e-")?, 16).ok()?).ok()? };
-        let registry = self.registry();
-        let rest = registry.events.get(start..)?;
-        let events: Vec<CardEvent> = rest.iter().take(limit).cloned().collect();
-        let cursor = format!("e-{:016x}", start + events.len());
-        let more = rest.len() > events.len();
-        Some(EventPage { events, cursor, more })
     }
 
     /// The card CA's certificates.
@@ -222,7 +175,13 @@ impl Desk {
             .collect()
     }
 
-    fn certify(&self, wish: &NewCard, person: &Person, keys: &HashMap<Kind, Arc<Key>>) -> Result<IssuedCard, BackOfficeFault> {
+    /// New keys, one for each kind.
+    pub(super) fn make_keys(&self, kinds: Vec<Kind>, pooled: bool) -> Result<HashMap<Kind, Arc<Key>>, BackOfficeFault> {
+        let make = |kind| Ok((kind, if pooled { self.pooled()? } else { Arc::new(Key::generate(KeyAlgorithm::Rsa2048)?) }));
+        kinds.into_iter().map(make).collect()
+    }
+
+    pub(super) fn certify(&self, wish: &NewCard, person: &Person, keys: &HashMap<Kind, Arc<Key>>) -> Result<IssuedCard, BackOfficeFault> {
         let mut certificates = Vec::with_capacity(2);
         for kind in kinds(wish) {
             let ca = self
@@ -235,10 +194,16 @@ impl Desk {
             Some(holder_id) => holder_id.clone(),
             None => format!("holder-{}", hex::encode(random::<10>()?)),
         };
-        Ok(IssuedCard { card_id: format!("card-{}", hex::encode(random::<8>()?)), holder_id, certificates })
+        Ok(IssuedCard { card_id: new_card_id()?, holder_id, person: person.clone(), certificates })
     }
 
-    fn certify_side(&self, wish: &NewCard, person: &Person, ca: &CardCa, key: &Key) -> Result<IssuedCertificate, BackOfficeFault> {
+    pub(super) fn certify_side(
+        &self,
+        wish: &NewCard,
+        person: &Person,
+        ca: &CardCa,
+        key: &Key,
+    ) -> Result<IssuedCertificate, BackOfficeFault> {
         let kind = ca.kind();
         let not_before = wish.not_before.unwrap_or_else(Utc::now).trunc_subsecs(0);
         let not_after = wish.not_after.unwrap_or_else(|| fifth_birthday(person.birth_date, not_before).min(ca.not_after()));
@@ -270,7 +235,7 @@ impl Desk {
             der,
             distribution_point: content.distribution_point(ca),
             sequence: 0,
-            revoked: None,
+            standing: Standing::Good,
             answers: Vec::new(),
         })
     }
@@ -301,6 +266,35 @@ impl Desk {
         pool.rotate_left(1);
         Ok(pool[0].clone())
     }
+}
+
+/// What the holder carries away: certificates, the last of each kind, with their keys.
+pub(super) fn card_file(
+    card_id: &str,
+    holder_id: &str,
+    certificates: &[IssuedCertificate],
+    keys: &HashMap<Kind, Arc<Key>>,
+) -> Result<CardFile, BackOfficeFault> {
+    let side = |kind: Kind| {
+        let certificate = certificates.iter().rfind(|certificate| certificate.kind == kind)?;
+        Some(CardSideFile {
+            certificate: pem::encode(pem::CERTIFICATE, &certificate.der),
+            key: keys.get(&kind)?.to_pem(),
+            serial: hex::encode(certificate.serial),
+            issuer_key_id: hex::encode(certificate.issuer_key_id),
+        })
+    };
+    Ok(CardFile {
+        card_id: card_id.to_owned(),
+        holder_id: holder_id.to_owned(),
+        signature: side(Kind::Signature).ok_or_else(|| BackOfficeFault::Refused("a card has a signature certificate".to_owned()))?,
+        authentication: side(Kind::Authentication),
+    })
+}
+
+/// A name for a card that no card has.
+pub(super) fn new_card_id() -> Result<String, BackOfficeFault> {
+    Ok(format!("card-{}", hex::encode(random::<8>()?)))
 }
 
 fn kinds(wish: &NewCard) -> Vec<Kind> {

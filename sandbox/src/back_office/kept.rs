@@ -5,18 +5,18 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::BackOfficeFault;
-use super::registry::{IssuedCard, IssuedCertificate, Registry};
+use super::events::FeedEvent;
+use super::notices::KeptNotice;
+use super::registry::{IssuedCard, IssuedCertificate, Registry, Standing};
+use super::telling::Telling;
 use super::tls::TlsAuthority;
-use super::wire::CardEvent;
-use crate::card_ca::{CardCa, KeptCardCa};
+use crate::card_ca::{CardCa, KeptCardCa, Person};
 use crate::keys::sha256;
 use crate::kind::Kind;
 use crate::pem;
-use crate::reason::Reason;
 
 /// Made once, at the first start in a directory.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,8 +28,11 @@ pub(crate) struct Foundation {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct KeptRegistry {
+    happened: Vec<FeedEvent>,
+    feed: Vec<usize>,
+    push: Vec<usize>,
     pushed: usize,
-    events: Vec<CardEvent>,
+    notices: Vec<KeptNotice>,
     cards: Vec<KeptCard>,
 }
 
@@ -37,6 +40,7 @@ struct KeptRegistry {
 struct KeptCard {
     card_id: String,
     holder_id: String,
+    person: Person,
     certificates: Vec<KeptCertificate>,
 }
 
@@ -49,7 +53,7 @@ struct KeptCertificate {
     der: String,
     distribution_point: String,
     sequence: i64,
-    revoked: Option<(DateTime<Utc>, Reason)>,
+    standing: Standing,
 }
 
 impl Foundation {
@@ -80,9 +84,19 @@ pub(crate) fn keep(path: &Path, registry: &Registry) -> Result<(), BackOfficeFau
     let cards = registry.cards.iter().map(|card| KeptCard {
         card_id: card.card_id.clone(),
         holder_id: card.holder_id.clone(),
+        person: card.person.clone(),
         certificates: card.certificates.iter().map(keep_certificate).collect(),
     });
-    write_whole(path, &KeptRegistry { pushed: registry.pushed, events: registry.events.clone(), cards: cards.collect() })
+    let telling = &registry.telling;
+    let kept = KeptRegistry {
+        happened: telling.happened.clone(),
+        feed: telling.feed.clone(),
+        push: telling.push.clone(),
+        pushed: telling.pushed,
+        notices: registry.notices.clone(),
+        cards: cards.collect(),
+    };
+    write_whole(path, &kept)
 }
 
 /// Reads the registry; an empty one if there is no file.
@@ -92,10 +106,12 @@ pub(crate) fn read_registry(path: &Path) -> Result<Registry, BackOfficeFault> {
     for card in kept.cards {
         let certificates = card.certificates.into_iter().map(restore_certificate).collect::<Option<Vec<_>>>();
         let certificates = certificates.ok_or_else(|| BackOfficeFault::Kept("a certificate".to_owned()))?;
-        registry.add(IssuedCard { card_id: card.card_id, holder_id: card.holder_id, certificates });
+        registry.add(IssuedCard { card_id: card.card_id, holder_id: card.holder_id, person: card.person, certificates });
     }
-    registry.events = kept.events;
-    registry.pushed = kept.pushed.min(registry.events.len());
+    registry.telling = Telling::restored(kept.happened, kept.feed, kept.push, kept.pushed);
+    for notice in kept.notices {
+        registry.restore_notice(notice);
+    }
     Ok(registry)
 }
 
@@ -108,7 +124,7 @@ fn keep_certificate(certificate: &IssuedCertificate) -> KeptCertificate {
         der: STANDARD.encode(&certificate.der),
         distribution_point: STANDARD.encode(&certificate.distribution_point),
         sequence: certificate.sequence,
-        revoked: certificate.revoked,
+        standing: certificate.standing,
     }
 }
 
@@ -123,7 +139,7 @@ fn restore_certificate(kept: KeptCertificate) -> Option<IssuedCertificate> {
         der,
         distribution_point: STANDARD.decode(&kept.distribution_point).ok()?,
         sequence: kept.sequence,
-        revoked: kept.revoked,
+        standing: kept.standing,
         answers: Vec::new(),
     })
 }

@@ -1,12 +1,19 @@
-//! The mock back office (J-LIS): keeps holders and cards, answers the product's questions, tells it of revocations, and runs the
-//! card CA's status service.
+//! The mock back office (J-LIS): keeps holders and cards, answers the product's questions, tells it what happens to cards, passes
+//! notices on to holders, and runs the card CA's status service.
 //!
 //! ```text
 //! HTTPS, bearer token   POST /v1/card-certificates/lookup     whose card is it
+//!                       POST /v1/card-certificates/states     how do they stand: the full comparison
 //!                       GET  /v1/card-events?after=&limit=    what happened, in order
+//!                       POST /v1/notices                      tell holders
 //!                       POST /admin/cards                     hand out a card
 //!                       POST /admin/cards/bulk                hand out many
 //!                       POST /admin/cards/{card_id}/revoke    end a card's certificates
+//!                       POST /admin/cards/{card_id}/{order}   hold, release, renew, expire, record-change, death, emigration,
+//!                                                             record-error, transfer
+//!                       POST /admin/batches                   a municipality's or a whole card CA key's cards by one event
+//!                       POST /admin/faults, GET /admin/faults what is to go wrong on purpose
+//!                       GET  /admin/notices                   what holders were told
 //!                       GET  /admin/card-authorities          the card CA's certificates
 //! HTTP                  POST /ocsp/{kind}, GET /ocsp/{kind}/… RFC 6960
 //!                       GET  /crl/{kind}/{dp}.crl             dp: hex SHA-256 of the distribution point's Name
@@ -14,24 +21,33 @@
 //! ```
 
 mod client;
+mod counter;
 mod desk;
+mod events;
 mod kept;
+mod lost;
+mod notices;
+mod orders;
 mod push;
 mod registry;
 mod routes;
 mod server;
 mod status;
 mod status_routes;
+mod telling;
 mod tls;
 mod wire;
 
 pub use client::BackOfficeClient;
 pub use desk::CardAuthority;
+pub use events::{BatchEvent, CardEvent, CardEventType, EventPage, EventScope, EventsPushed, FeedEvent, UnknownEventType};
+pub use notices::{KeptNotice, LARGEST_DELIVERY, Notice, NoticeDelivery, NoticeList, NoticeText, NoticesAccepted};
+pub use orders::{BatchDone, BatchOrder, CardChanged, CardOrder, Faults, OrderDetail, UnknownOrder};
 pub use push::PushTarget;
 pub use server::{BackOffice, BackOfficeSettings};
 pub use wire::{
-    BulkCard, BulkCards, BulkRequest, BulkSide, CardAuthorityEntry, CardEvent, CardFile, CardReference, CardSideFile, EventPage,
-    EventsPushed, LookupAnswer, LookupRequest, LookupResult, NewCard, RevocationRequest,
+    BulkCard, BulkCards, BulkRequest, BulkSide, CardAuthorityEntry, CardFile, CardReference, CardSideFile, CardState, LookupAnswer,
+    LookupRequest, LookupResult, NewCard, RevocationRequest, StateQuestion, StatesAnswer, StatesRequest,
 };
 
 use crate::card_ca::CardCaFault;

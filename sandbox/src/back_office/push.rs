@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::desk::Desk;
-use super::wire::{CardEvent, EventsPushed};
+use super::events::{CardEvent, EventsPushed};
 use crate::http::{ClientIdentity, HttpClient, HttpFault, HttpSettings};
 
 /// Most events of one push.
@@ -59,9 +59,9 @@ impl Push {
 pub(crate) fn run(desk: &Arc<Desk>, push: &Push) {
     let mut pause = SHORTEST_PAUSE;
     while !push.stopping.load(Ordering::SeqCst) {
-        let (first, events) = waiting(desk);
+        let (next, events) = desk.registry().telling.to_push(LARGEST_PUSH);
         let sent = match (push.target(), events.is_empty()) {
-            (Some((url, client)), false) => send(&client, &url, events.clone()),
+            (Some((url, client)), false) => send(&client, &url, events),
             _ => {
                 pause = SHORTEST_PAUSE;
                 wait(desk, pause);
@@ -71,7 +71,7 @@ pub(crate) fn run(desk: &Arc<Desk>, push: &Push) {
         if sent {
             pause = SHORTEST_PAUSE;
             let mut registry = desk.registry();
-            registry.pushed = registry.pushed.max(first + events.len());
+            registry.telling.pushed = registry.telling.pushed.max(next);
             drop(registry);
             if let Err(fault) = desk.keep() {
                 tracing::warn!(%fault, "the push position could not be kept");
@@ -81,11 +81,6 @@ pub(crate) fn run(desk: &Arc<Desk>, push: &Push) {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
-}
-
-fn waiting(desk: &Desk) -> (usize, Vec<CardEvent>) {
-    let registry = desk.registry();
-    (registry.pushed, registry.events.iter().skip(registry.pushed).take(LARGEST_PUSH).cloned().collect())
 }
 
 fn wait(desk: &Desk, pause: Duration) {

@@ -1,6 +1,7 @@
 //! The HTTPS listener: the product's questions and the administrator's orders, all behind the bearer token.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::AUTHORIZATION;
@@ -9,9 +10,13 @@ use actix_web::{HttpResponse, ResponseError as _, web};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::BackOfficeFault;
 use super::desk::Desk;
-use super::wire::{BulkRequest, CardAuthorityEntry, LookupAnswer, LookupRequest, NewCard, RevocationRequest};
-use super::{BackOfficeFault, wire};
+use super::events::EventsPushed;
+use super::lost::LostAnswer;
+use super::notices::{NoticeDelivery, NoticeList, NoticeOutcome};
+use super::orders::{BatchOrder, CardOrder, Faults, OrderDetail};
+use super::wire::{BulkRequest, CardAuthorityEntry, LookupAnswer, LookupRequest, NewCard, RevocationRequest, StatesAnswer, StatesRequest};
 use crate::keys::sha256;
 
 /// Most cards of one lookup, most events of one page.
@@ -26,11 +31,22 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(
             web::scope("")
                 .wrap(from_fn(authorise))
-                .route("/v1/card-certificates/lookup", web::post().to(look_up))
-                .route("/v1/card-events", web::get().to(events))
+                .service(
+                    web::scope("/v1")
+                        .wrap(from_fn(answer_late))
+                        .route("/card-certificates/lookup", web::post().to(look_up))
+                        .route("/card-certificates/states", web::post().to(states))
+                        .route("/card-events", web::get().to(events))
+                        .route("/notices", web::post().to(take_notices)),
+                )
                 .route("/admin/cards", web::post().to(new_card))
                 .route("/admin/cards/bulk", web::post().to(new_cards))
                 .route("/admin/cards/{card_id}/revoke", web::post().to(revoke))
+                .route("/admin/cards/{card_id}/{order}", web::post().to(carry_out))
+                .route("/admin/batches", web::post().to(carry_out_batch))
+                .route("/admin/faults", web::post().to(set_faults))
+                .route("/admin/faults", web::get().to(faults))
+                .route("/admin/notices", web::get().to(notices))
                 .route("/admin/card-authorities", web::get().to(authorities)),
         )
         .default_service(web::to(|| async { refuse(404, "no such thing here") }));
@@ -48,6 +64,18 @@ async fn authorise(
     Ok(request.into_response(refuse(401, "a bearer token is needed")))
 }
 
+/// The product's questions wait, if they are ordered to.
+async fn answer_late(
+    request: ServiceRequest,
+    next: Next<impl actix_web::body::MessageBody + 'static>,
+) -> Result<actix_web::dev::ServiceResponse<impl actix_web::body::MessageBody>, actix_web::Error> {
+    let late = request.app_data::<web::Data<Arc<Desk>>>().map_or(0, |desk| desk.registry().telling.faults().answer_late_ms);
+    if late > 0 {
+        actix_web::rt::time::sleep(Duration::from_millis(late)).await;
+    }
+    next.call(request).await
+}
+
 async fn look_up(desk: web::Data<Arc<Desk>>, body: web::Bytes) -> HttpResponse {
     let request: LookupRequest = match read(&body) {
         Ok(request) => request,
@@ -57,6 +85,35 @@ async fn look_up(desk: web::Data<Arc<Desk>>, body: web::Bytes) -> HttpResponse {
         return refuse(400, "at most 1000 cards");
     }
     HttpResponse::Ok().json(LookupAnswer { results: request.cards.iter().map(|card| desk.look_up(card)).collect() })
+}
+
+async fn states(desk: web::Data<Arc<Desk>>, body: web::Bytes) -> HttpResponse {
+    let request: StatesRequest = match read(&body) {
+        Ok(request) => request,
+        Err(reason) => return refuse(400, &reason),
+    };
+    if request.cards.len() > LARGEST_PAGE {
+        return refuse(400, "at most 1000 cards");
+    }
+    HttpResponse::Ok().json(StatesAnswer { states: request.cards.iter().map(|card| desk.state(card)).collect() })
+}
+
+async fn take_notices(desk: web::Data<Arc<Desk>>, body: web::Bytes) -> HttpResponse {
+    let delivery: NoticeDelivery = match read(&body) {
+        Ok(delivery) => delivery,
+        Err(reason) => return refuse(400, &reason),
+    };
+    match web::block(move || desk.take_notices(delivery)).await {
+        Ok(Ok(NoticeOutcome::Unavailable)) => refuse(503, "not now"),
+        Ok(Ok(NoticeOutcome::AnswerLost)) => HttpResponse::Ok().content_type("application/json").body(LostAnswer),
+        Ok(Ok(NoticeOutcome::Accepted(accepted))) => HttpResponse::Ok().json(accepted),
+        Ok(Err(fault)) => answer::<()>(Ok(Err(fault)), 200),
+        Err(error) => error.error_response(),
+    }
+}
+
+async fn notices(desk: web::Data<Arc<Desk>>) -> HttpResponse {
+    HttpResponse::Ok().json(NoticeList { notices: desk.registry().notices.clone() })
 }
 
 async fn events(desk: web::Data<Arc<Desk>>, query: web::Query<std::collections::HashMap<String, String>>) -> HttpResponse {
@@ -93,8 +150,41 @@ async fn revoke(desk: web::Data<Arc<Desk>>, card_id: web::Path<String>, body: we
     };
     match web::block(move || desk.revoke(&card_id, &request)).await {
         Ok(Ok(None)) => refuse(404, "no such card"),
-        other => answer(other.map(|result| result.map(|events| wire::EventsPushed { events: events.unwrap_or_default() })), 200),
+        other => answer(other.map(|result| result.map(|events| EventsPushed { events: events.unwrap_or_default() })), 200),
     }
+}
+
+async fn carry_out(desk: web::Data<Arc<Desk>>, path: web::Path<(String, String)>, body: web::Bytes) -> HttpResponse {
+    let (card_id, order) = path.into_inner();
+    let Ok(order) = order.parse::<CardOrder>() else { return refuse(404, "no such order") };
+    let detail: OrderDetail = match if body.is_empty() { Ok(OrderDetail::default()) } else { read(&body) } {
+        Ok(detail) => detail,
+        Err(reason) => return refuse(400, &reason),
+    };
+    match web::block(move || desk.carry_out(&card_id, order, &detail)).await {
+        Ok(Ok(None)) => refuse(404, "no such card"),
+        other => answer(other, 200),
+    }
+}
+
+async fn carry_out_batch(desk: web::Data<Arc<Desk>>, body: web::Bytes) -> HttpResponse {
+    let order: BatchOrder = match read(&body) {
+        Ok(order) => order,
+        Err(reason) => return refuse(400, &reason),
+    };
+    answer(web::block(move || desk.carry_out_batch(&order)).await, 200)
+}
+
+async fn set_faults(desk: web::Data<Arc<Desk>>, body: web::Bytes) -> HttpResponse {
+    let faults: Faults = match read(&body) {
+        Ok(faults) => faults,
+        Err(reason) => return refuse(400, &reason),
+    };
+    answer(web::block(move || desk.set_faults(faults).map(|()| faults)).await, 200)
+}
+
+async fn faults(desk: web::Data<Arc<Desk>>) -> HttpResponse {
+    HttpResponse::Ok().json(desk.registry().telling.faults())
 }
 
 async fn authorities(desk: web::Data<Arc<Desk>>) -> HttpResponse {

@@ -10,12 +10,15 @@ use actix_web::{App, HttpServer, web};
 use chrono::{Duration, Utc};
 
 use super::desk::{CardAuthority, Desk};
+use super::events::{CardEvent, EventScope, FeedEvent};
 use super::kept::{self, Foundation};
+use super::notices::KeptNotice;
+use super::orders::{BatchDone, BatchOrder, CardChanged, CardOrder, Faults, OrderDetail};
 use super::push::{self, Push, PushTarget};
-use super::registry::Registry;
+use super::registry::{IssuedCertificate, Registry};
 use super::routes::{self, TokenHash};
 use super::tls::TlsAuthority;
-use super::wire::{BulkCards, BulkRequest, CardEvent, CardFile, NewCard, RevocationRequest};
+use super::wire::{BulkCards, BulkRequest, CardFile, NewCard, RevocationRequest};
 use super::{BackOfficeClient, BackOfficeFault, status_routes};
 use crate::card_ca::CardCa;
 use crate::keys::{random, sha256};
@@ -167,14 +170,45 @@ impl BackOffice {
         self.desk.revoke(card_id, request)?.ok_or_else(|| BackOfficeFault::Refused("no such card".to_owned()))
     }
 
-    /// Every event so far, in order.
-    pub fn events(&self) -> Vec<CardEvent> {
-        self.desk.registry().events.clone()
+    /// Carries out an order about a card.
+    pub fn order(&self, card_id: &str, order: CardOrder, detail: &OrderDetail) -> Result<CardChanged, BackOfficeFault> {
+        self.desk.carry_out(card_id, order, detail)?.ok_or_else(|| BackOfficeFault::Refused("no such card".to_owned()))
     }
 
-    /// How many events the operators' listener has acknowledged.
+    /// Changes every card certificate in a scope, and tells of it by one event in the feed.
+    pub fn order_batch(&self, order: &BatchOrder) -> Result<BatchDone, BackOfficeFault> {
+        self.desk.carry_out_batch(order)
+    }
+
+    /// The municipality's scope of a card's certificate of a kind; without its distribution point, that of the whole card CA key.
+    pub fn scope(&self, card_id: &str, kind: Kind) -> Option<EventScope> {
+        let registry = self.desk.registry();
+        registry.cards.get(registry.place(card_id)?)?.current(kind).map(IssuedCertificate::scope)
+    }
+
+    /// Orders what is to go wrong from now on; `Faults::default()` sets everything right again.
+    pub fn set_faults(&self, faults: Faults) -> Result<(), BackOfficeFault> {
+        self.desk.set_faults(faults)
+    }
+
+    /// What is left of the faults.
+    pub fn faults(&self) -> Faults {
+        self.desk.registry().telling.faults()
+    }
+
+    /// What holders were told, in the order in which it first came.
+    pub fn notices(&self) -> Vec<KeptNotice> {
+        self.desk.registry().notices.clone()
+    }
+
+    /// Every event about one card certificate so far, in the order in which it happened, told or not.
+    pub fn events(&self) -> Vec<CardEvent> {
+        self.desk.registry().telling.happened.iter().filter_map(FeedEvent::card).cloned().collect()
+    }
+
+    /// How many events the operators' listener has acknowledged; one that was told twice counts twice.
     pub fn pushed(&self) -> usize {
-        self.desk.registry().pushed
+        self.desk.registry().telling.pushed
     }
 
     /// Begins, changes or ends pushing.

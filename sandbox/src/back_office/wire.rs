@@ -47,42 +47,47 @@ pub struct LookupResult {
     pub authentication_certificate: Option<Option<String>>,
 }
 
-/// An event, as the feed and the push carry it.
+/// `POST /v1/card-certificates/states`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatesRequest {
+    /// At most 1,000.
+    pub cards: Vec<StateQuestion>,
+}
+
+/// A card certificate, as the product's record names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CardEvent {
-    /// Never used twice.
-    pub event_id: String,
+#[serde(deny_unknown_fields)]
+pub struct StateQuestion {
     /// Key identifier of the issuer's key, hex.
     pub issuer_key_id: String,
     /// Serial number, hex.
     pub serial: String,
-    /// Counts the events of this card certificate from 1.
+}
+
+/// The answer to a comparison.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatesAnswer {
+    /// In the order of the question.
+    pub states: Vec<CardState>,
+}
+
+/// How a card certificate stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardState {
+    /// Whether the back office knows it; if not, nothing else is told but a sequence of 0.
+    pub known: bool,
+    /// `good`, `held` or `revoked`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// With `revoked`: why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// With `held` and `revoked`: since when; RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    /// How many events there were about it.
     pub sequence: i64,
-    /// `revoked`
-    #[serde(rename = "type")]
-    pub event_type: String,
-    /// Why.
-    pub reason: Reason,
-    /// When; RFC 3339.
-    pub occurred_at: DateTime<Utc>,
-}
-
-/// `GET /v1/card-events`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct EventPage {
-    /// In the order in which they happened.
-    pub events: Vec<CardEvent>,
-    /// To be given as `after` next time.
-    pub cursor: String,
-    /// Whether there are more already.
-    pub more: bool,
-}
-
-/// The body of a push.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct EventsPushed {
-    /// In the order in which they happened.
-    pub events: Vec<CardEvent>,
 }
 
 /// `POST /admin/cards`. Everything is optional; what is not said is invented.

@@ -13,7 +13,7 @@ use x509_cert::attr::Attribute;
 use x509_cert::ext::pkix::SubjectKeyIdentifier;
 
 use super::CardSide;
-use crate::keys::{KeyFault, sha256};
+use crate::keys::{Key, KeyFault};
 use crate::{asn1, oids};
 
 /// How the signer is named.
@@ -71,15 +71,20 @@ pub enum CmsFault {
 impl SignedMessage {
     /// A Tsunagi application around a statement.
     pub fn new(content: Vec<u8>) -> Self {
+        Self::of_type(oids::APPLICATION_CONTENT_TYPE, content)
+    }
+
+    /// A message of another eContentType, right in every point.
+    pub fn of_type(content_type: ObjectIdentifier, content: Vec<u8>) -> Self {
         Self {
             content,
-            content_type: oids::APPLICATION_CONTENT_TYPE,
+            content_type,
             replaced_content: None,
             attached: true,
             signer_name: SignerName::default(),
             signing_time: Some(Utc::now()),
             signed_attributes: true,
-            stated_content_type: Some(oids::APPLICATION_CONTENT_TYPE),
+            stated_content_type: Some(content_type),
             stated_digest: None,
             has_digest: true,
             has_certificate: true,
@@ -91,12 +96,25 @@ impl SignedMessage {
 
 /// ContentInfo, DER, with a SignerInfo for each of the signers (a pair: whose certificate is named, whose key signs).
 pub fn sign(message: &SignedMessage, signers: &[(&CardSide, &CardSide)]) -> Result<Vec<u8>, CmsFault> {
-    let digest_algorithm = digest_algorithm(message);
+    let signers: Vec<_> = signers.iter().map(|(named, signing)| (named.certificate.as_slice(), &*signing.key)).collect();
+    sign_with(message, &signers)
+}
+
+/// The same for any certificate (DER) and any key: a phone's, an operator's. P-384 keys sign with SHA-384, all others with SHA-256.
+pub fn sign_with(message: &SignedMessage, signers: &[(&[u8], &Key)]) -> Result<Vec<u8>, CmsFault> {
+    let mut digest_algorithms = SetOfVec::new();
     let mut signer_infos = SignerInfos(SetOfVec::new());
     let mut certificates = CertificateSet(SetOfVec::new());
-    for (named, signing) in signers {
-        let certificate = Certificate::from_der(&named.certificate)?;
-        signer_infos.0.insert(signer_info(message, &certificate, signing)?)?;
+    if signers.is_empty() {
+        digest_algorithms.insert(Digest::Sha256.identifier())?;
+    }
+    for (named, key) in signers {
+        let certificate = Certificate::from_der(named)?;
+        let digest = Digest::of(message, key);
+        if !digest_algorithms.iter().any(|known| known.oid == digest.identifier().oid) {
+            digest_algorithms.insert(digest.identifier())?;
+        }
+        signer_infos.0.insert(signer_info(message, &certificate, key, digest)?)?;
         if message.has_certificate {
             certificates.0.insert(CertificateChoices::Certificate(certificate))?;
         }
@@ -109,7 +127,7 @@ pub fn sign(message: &SignedMessage, signers: &[(&CardSide, &CardSide)]) -> Resu
         } else {
             CmsVersion::V3
         },
-        digest_algorithms: SetOfVec::try_from(vec![digest_algorithm])?,
+        digest_algorithms,
         encap_content_info: EncapsulatedContentInfo {
             econtent_type: message.content_type,
             econtent: if message.attached { Some(Any::new(Tag::OctetString, content.as_slice())?) } else { None },
@@ -121,7 +139,7 @@ pub fn sign(message: &SignedMessage, signers: &[(&CardSide, &CardSide)]) -> Resu
     Ok(ContentInfo { content_type: oids::CMS_SIGNED_DATA, content: Any::encode_from(&signed_data)? }.to_der()?)
 }
 
-fn signer_info(message: &SignedMessage, certificate: &Certificate, signing: &CardSide) -> Result<SignerInfo, CmsFault> {
+fn signer_info(message: &SignedMessage, certificate: &Certificate, key: &Key, digest: Digest) -> Result<SignerInfo, CmsFault> {
     let tbs = certificate.tbs_certificate();
     let key_identifier = tbs.get_extension::<SubjectKeyIdentifier>()?.map(|(_, identifier)| identifier);
     let sid = match (message.signer_name, key_identifier) {
@@ -131,13 +149,13 @@ fn signer_info(message: &SignedMessage, certificate: &Certificate, signing: &Car
             serial_number: tbs.serial_number().clone(),
         }),
     };
-    let attributes = if message.signed_attributes { Some(signed_attributes(message)?) } else { None };
+    let attributes = if message.signed_attributes { Some(signed_attributes(message, digest)?) } else { None };
     let signed = match &attributes {
         // RFC 5652 section 5.4: signed with the SET OF tag, not the [0] that stands in the message.
         Some(attributes) => attributes.to_der()?,
         None => message.content.clone(),
     };
-    let mut signature = if message.sha512 { signing.key.sign_with_sha512(&signed)? } else { signing.key.sign(&signed)? };
+    let mut signature = if message.sha512 { key.sign_with_sha512(&signed)? } else { key.sign(&signed)? };
     if message.broken_signature
         && let Some(last) = signature.last_mut()
     {
@@ -146,12 +164,12 @@ fn signer_info(message: &SignedMessage, certificate: &Certificate, signing: &Car
     let signature_algorithm = if message.sha512 {
         AlgorithmIdentifierOwned { oid: oids::SHA512_WITH_RSA, parameters: Some(Any::null()) }
     } else {
-        AlgorithmIdentifierOwned::from_der(&signing.key.signature_algorithm())?
+        AlgorithmIdentifierOwned::from_der(&key.signature_algorithm())?
     };
     Ok(SignerInfo {
         version: if matches!(sid, SignerIdentifier::SubjectKeyIdentifier(_)) { CmsVersion::V3 } else { CmsVersion::V1 },
         sid,
-        digest_alg: digest_algorithm(message),
+        digest_alg: digest.identifier(),
         signed_attrs: attributes,
         signature_algorithm,
         signature: OctetString::new(signature)?,
@@ -159,7 +177,7 @@ fn signer_info(message: &SignedMessage, certificate: &Certificate, signing: &Car
     })
 }
 
-fn signed_attributes(message: &SignedMessage) -> Result<SignedAttributes, CmsFault> {
+fn signed_attributes(message: &SignedMessage, digest: Digest) -> Result<SignedAttributes, CmsFault> {
     let mut attributes = SetOfVec::new();
     let mut add = |oid: ObjectIdentifier, value: &[u8]| -> Result<(), CmsFault> {
         attributes.insert(Attribute { oid, values: SetOfVec::try_from(vec![Any::from_der(value)?])? })?;
@@ -172,16 +190,44 @@ fn signed_attributes(message: &SignedMessage) -> Result<SignedAttributes, CmsFau
         add(oids::SIGNING_TIME, &asn1::time(at))?;
     }
     if message.has_digest {
-        let computed = if message.sha512 {
-            digest::digest(&digest::SHA512, &message.content).as_ref().to_vec()
-        } else {
-            sha256(&message.content).to_vec()
-        };
+        let computed = digest.compute(&message.content);
         add(oids::MESSAGE_DIGEST, &asn1::octet_string(message.stated_digest.as_ref().unwrap_or(&computed)))?;
     }
     Ok(attributes)
 }
 
-fn digest_algorithm(message: &SignedMessage) -> AlgorithmIdentifierOwned {
-    AlgorithmIdentifierOwned { oid: if message.sha512 { oids::SHA512 } else { oids::SHA256 }, parameters: None }
+/// What content and attributes are digested with.
+#[derive(Debug, Clone, Copy)]
+enum Digest {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Digest {
+    fn of(message: &SignedMessage, key: &Key) -> Self {
+        match (message.sha512, key.signs_with_sha384()) {
+            (true, _) => Self::Sha512,
+            (false, true) => Self::Sha384,
+            (false, false) => Self::Sha256,
+        }
+    }
+
+    fn identifier(self) -> AlgorithmIdentifierOwned {
+        let oid = match self {
+            Self::Sha256 => oids::SHA256,
+            Self::Sha384 => oids::SHA384,
+            Self::Sha512 => oids::SHA512,
+        };
+        AlgorithmIdentifierOwned { oid, parameters: None }
+    }
+
+    fn compute(self, content: &[u8]) -> Vec<u8> {
+        let algorithm = match self {
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
+        };
+        digest::digest(algorithm, content).as_ref().to_vec()
+    }
 }

@@ -11,7 +11,7 @@ use der::Decode as _;
 use serde::{Deserialize, Serialize};
 use x509_cert::Certificate;
 
-pub use cms::{CmsFault, SignedMessage, SignerName, sign};
+pub use cms::{CmsFault, SignedMessage, SignerName, sign, sign_with};
 
 use crate::back_office::{BulkCards, CardFile, CardSideFile};
 use crate::keys::{Key, KeyFault};
@@ -115,6 +115,12 @@ impl Card {
         };
         let authentication = directory.join("card-authentication.pem").exists().then(|| side(Kind::Authentication)).transpose()?;
         Ok(Self { card_id: label.card_id, holder_id: label.holder_id, signature: side(Kind::Signature)?, authentication })
+    }
+
+    /// The card after its certificates were renewed, or one of them: what the file has replaces what the card had.
+    pub fn renewed(&self, file: &CardFile) -> Result<Self, CardFault> {
+        let new = Self::from_file(file)?;
+        Ok(Self { authentication: new.authentication.or_else(|| self.authentication.clone()), ..new })
     }
 
     /// The halves it has.

@@ -9,9 +9,9 @@ mod statement;
 pub(crate) use apply::submit_and_wait;
 pub use apply::{Application, ApplyWish, Enrolled, Enrolment, apply, build_application, enrol_file_names};
 pub use deviation::{Deviation, build_deviating_application};
-pub use pkcs10::{Pkcs10, pkcs10};
+pub use pkcs10::{KEY_COMPROMISE_NAME, Pkcs10, pkcs10};
 pub use ra_client::{Challenge, RaAnswer, RaClient, RaSettings};
-pub use statement::{Device, Replaces, StatedRequest, Statement};
+pub use statement::{Device, LeftBehind, Replaces, StatedRequest, Statement};
 
 use crate::card::{CardFault, CmsFault};
 use crate::http::HttpFault;

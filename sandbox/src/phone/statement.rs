@@ -1,6 +1,6 @@
 //! The application statement: what the card signs, in JSON.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::kind::Kind;
 
@@ -23,7 +23,7 @@ pub struct Statement {
 }
 
 /// The phone as it describes itself.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// `android`, `ios` or `other`.
     pub platform: String,
@@ -31,11 +31,36 @@ pub struct Device {
     pub model: String,
     /// `strongbox`, `tee`, `secure-enclave`, `gp-se` or `software`.
     pub key_storage: String,
+    /// Where push messages reach it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push_token: Option<String>,
+    /// SubjectPublicKeyInfo, base64 DER, of the P-256 key that confirms commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_key: Option<String>,
+    /// Certificates of an earlier owner that the phone found in itself; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_behind: Vec<LeftBehind>,
+}
+
+/// A certificate of an earlier owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftBehind {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its serial number, hex.
+    pub serial: String,
 }
 
 impl Default for Device {
     fn default() -> Self {
-        Self { platform: "other".to_owned(), model: "Sandbox phone".to_owned(), key_storage: "software".to_owned() }
+        Self {
+            platform: "other".to_owned(),
+            model: "Sandbox phone".to_owned(),
+            key_storage: "software".to_owned(),
+            push_token: None,
+            command_key: None,
+            left_behind: Vec::new(),
+        }
     }
 }
 
