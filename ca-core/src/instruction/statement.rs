@@ -7,6 +7,7 @@ use crate::application::challenge::Challenge;
 use crate::card::identity::KeyIdentifier;
 use crate::digest::Sha256Digest;
 use crate::instruction::InstructionRefusal;
+use crate::lifecycle::HoldCause;
 use crate::revocation::RevocationReason;
 use crate::serial::SerialNumber;
 
@@ -73,10 +74,16 @@ pub(super) fn optional_serial<'de, D: Deserializer<'de>>(deserializer: D) -> Res
     SerialNumber::from_hex(&text).map(Some).map_err(D::Error::custom)
 }
 
+/// A cause that people give: no one tells of a card's hold but the card's issuer.
+pub(super) fn operators_cause<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HoldCause, D::Error> {
+    let cause = String::deserialize(deserializer)?.parse().map_err(D::Error::custom)?;
+    if cause == HoldCause::CardHeld { Err(D::Error::custom("a card's hold follows the card")) } else { Ok(cause) }
+}
+
 /// A reason for good: a hold is an instruction of its own.
 pub(super) fn permanent_reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RevocationReason, D::Error> {
     let reason = RevocationReason::deserialize(deserializer)?;
-    if reason == RevocationReason::CertificateHold { Err(D::Error::custom("a hold is no reason to revoke")) } else { Ok(reason) }
+    if reason.is_permanent() { Ok(reason) } else { Err(D::Error::custom("a hold is no reason to revoke")) }
 }
 
 pub(super) fn optional_permanent_reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RevocationReason>, D::Error> {

@@ -8,7 +8,7 @@ mod what;
 pub use authority::{OperatorAuthorities, OperatorAuthorityFault};
 pub use identity::{IdentityRefusal, OperatorIdentity};
 pub use role::{Action, Role, UnknownRole};
-pub use what::{MassChange, MassInstruction, OperatorCause, OperatorInstruction, ScheduleName, Scope, Target, Ticket};
+pub use what::{MassChange, MassInstruction, OperatorInstruction, ScheduleName, Scope, Target, Ticket};
 
 use crate::application::challenge::Challenge;
 use crate::digest::Sha256Digest;

@@ -8,9 +8,11 @@ use super::Action;
 use crate::card::identity::KeyIdentifier;
 use crate::digest::Sha256Digest;
 use crate::instruction::statement::{
-    digest, key_identifier, optional_digest, optional_permanent_reason, optional_public_id, optional_serial, permanent_reason, public_id,
+    digest, key_identifier, operators_cause, optional_digest, optional_permanent_reason, optional_public_id, optional_serial,
+    permanent_reason, public_id,
 };
 use crate::kind::CertificateKind;
+use crate::lifecycle::HoldCause;
 use crate::revocation::RevocationReason;
 use crate::serial::SerialNumber;
 
@@ -29,8 +31,9 @@ pub enum OperatorInstruction {
     Hold {
         /// On what.
         target: Target,
-        /// Why.
-        cause: OperatorCause,
+        /// Why: the phone is lost, or anything else that the operator knows.
+        #[serde(deserialize_with = "operators_cause")]
+        cause: HoldCause,
         /// What was reported.
         ticket: Ticket,
     },
@@ -38,8 +41,9 @@ pub enum OperatorInstruction {
     Lift {
         /// On what.
         target: Target,
-        /// The cause that stands no more.
-        cause: OperatorCause,
+        /// The cause that stands no more: the same.
+        #[serde(deserialize_with = "operators_cause")]
+        cause: HoldCause,
         /// What was reported.
         ticket: Ticket,
     },
@@ -71,7 +75,7 @@ pub enum OperatorInstruction {
     },
     /// A schedule shall run now.
     RunSchedule {
-        /// Its name: 1 to 64 lower-case letters and hyphens.
+        /// Which.
         schedule: ScheduleName,
     },
     /// A change of every certificate linked to certain cards.
@@ -152,16 +156,6 @@ impl TryFrom<TargetJson> for Target {
             _ => Err("a target is a serial, perhaps with a kind, or a device, or a holder_id"),
         }
     }
-}
-
-/// The causes of a hold that an operator may give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OperatorCause {
-    /// The holder reports the phone lost.
-    PhoneLost,
-    /// Anything else that the operator knows.
-    Operator,
 }
 
 /// The operator's account of why: 1 to 1,000 characters, no control characters. May name people: never logged, not even by
