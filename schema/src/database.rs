@@ -1,5 +1,6 @@
 //! The database as a whole: creating it, opening it, and what it gives out.
 
+use std::fs::{File, TryLockError};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -20,12 +21,15 @@ use crate::writer::Writer;
 pub struct OpenOptions {
     /// So many connections for reading at most; they are made when needed.
     pub readers: u32,
+    /// Whether this process serves: a SQLite file is served by one process at a time, for the parts of one process wake each
+    /// other and no other's. Whoever only looks does not ask for this. Nothing on PostgreSQL.
+    pub sole_server: bool,
 }
 
 impl Default for OpenOptions {
-    /// Eight connections for reading.
+    /// Eight connections for reading, by whoever only looks.
     fn default() -> Self {
-        Self { readers: 8 }
+        Self { readers: 8, sole_server: false }
     }
 }
 
@@ -36,6 +40,8 @@ pub struct Database {
     writer: Writer,
     wake: Arc<Wake>,
     instance: Arc<str>,
+    /// Locked while it is open: of no other use.
+    _served: Option<Arc<File>>,
 }
 
 impl Database {
@@ -63,7 +69,8 @@ impl Database {
     /// Opens an existing database.
     ///
     /// Errors: a version other than this program's ([`StoreFault::Newer`], [`StoreFault::Older`],
-    /// [`StoreFault::NotInitialised`]), or a server that is not reached or, as soon as something is written, found unsafe.
+    /// [`StoreFault::NotInitialised`]), another process that serves the file ([`StoreFault::Served`]), or a server that is not
+    /// reached or, as soon as something is written, found unsafe.
     pub fn open(url: &str, options: &OpenOptions) -> Result<Self, StoreFault> {
         let location = Location::parse(url)?;
         let mut session = Session::connect(&location, Purpose::Read)?;
@@ -71,9 +78,10 @@ impl Database {
         let instance = sql("SELECT instance_id FROM store_meta")
             .optional(&mut session, |row| row.text())?
             .ok_or(StoreFault::Corrupt("store_meta is empty"))?;
+        let served = if options.sole_server { serve_alone(&location)? } else { None };
         let wake = Arc::new(Wake::new(event::position(&mut session)?));
         let writer = Writer::start(location.clone(), Arc::clone(&wake))?;
-        Ok(Self { reader: Reader::new(location, options.readers), writer, wake, instance: instance.into() })
+        Ok(Self { reader: Reader::new(location, options.readers), writer, wake, instance: instance.into(), _served: served.map(Arc::new) })
     }
 
     /// For reading.
@@ -114,6 +122,25 @@ impl Reader {
                 .optional(session, |row| Ok(StoreMeta { instance: row.text()?, created_at: row.time()? }))?
                 .ok_or(StoreFault::Corrupt("store_meta is empty"))
         })
+    }
+}
+
+/// Locks the file beside a SQLite database that its serving process holds. The system lets go of it with the process, however that
+/// ends; the file stays.
+fn serve_alone(location: &Location) -> Result<Option<File>, StoreFault> {
+    #[cfg_attr(not(feature = "postgres"), expect(irrefutable_let_patterns, reason = "there is only SQLite then"))]
+    let Location::Sqlite(path) = location else { return Ok(None) };
+    let mut name = path.clone().into_os_string();
+    name.push(".serve");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&name).map_err(|error| StoreFault::Unreachable(error.to_string()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(StoreFault::Served),
+        Err(TryLockError::Error(error)) => Err(StoreFault::Unreachable(error.to_string())),
     }
 }
 

@@ -20,6 +20,9 @@ pub enum StoreFault {
     /// It was to be created, and is there already.
     #[error("the database exists already")]
     Exists,
+    /// Another process serves the file.
+    #[error("another process serves this database: a SQLite file is served by one process at a time")]
+    Served,
     /// A newer program made or migrated the database.
     #[error("the database is newer than this program: it has migration {found}, which is unknown here")]
     Newer {

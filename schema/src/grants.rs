@@ -3,9 +3,11 @@
 /// Which table, which privileges (a column list narrows a privilege).
 type Grants = &'static [(&'static str, &'static str)];
 
-/// The RA faces the internet. It brings applications with their evidence, card events and its own refusals; everything else it
-/// reads at most: it can neither write events (and so hold up the counter that every revocation needs), nor draw beacons, nor touch certificates, CRLs, leases or the CA's records of what was
-/// redeemed and certified, nor mark a card event as applied, nor decide an application.
+/// The RA faces the internet. It brings applications with their evidence, signed instructions, card events, what phones say of
+/// commands, and its own refusals; it records verifiers' lookups. Everything else it reads at most, and of phones neither push token
+/// nor command key: it can neither write events (and so hold up the counter that every revocation needs), nor draw beacons, nor
+/// touch certificates, holds, CRLs, leases or the CA's records of what was redeemed and certified, nor mark a card event as applied,
+/// nor decide an application or an instruction, nor settle a command.
 const RA: Grants = &[
     ("__diesel_schema_migrations", "SELECT"),
     ("store_meta", "SELECT"),
@@ -14,37 +16,67 @@ const RA: Grants = &[
     ("application", "SELECT, INSERT (digest, challenge, accepted_at, ticket_hash)"),
     ("application_evidence", "INSERT"),
     ("card_crl", "SELECT, INSERT"),
-    ("card_event_inbox", "SELECT, INSERT (event_id, issuer_key_id, serial, sequence, reason, occurred_at, source, received_at)"),
+    (
+        "card_event_inbox",
+        "SELECT, INSERT (event_id, issuer_key_id, serial, sequence, change, reason, occurred_at, source, received_at)",
+    ),
+    ("holder", "SELECT"),
     ("certificate", "SELECT"),
     ("certificate_body", "SELECT"),
+    ("card_state", "SELECT"),
+    ("card_distribution_point", "SELECT"),
+    ("link", "SELECT"),
+    ("hold", "SELECT"),
     ("rejection", "INSERT (digest, code, rejected_at)"),
+    ("instruction", "SELECT, INSERT (digest, form, message, received_at)"),
+    ("device", "SELECT (id, public_id, holder, platform, model, key_storage, push_dead, added_at)"),
+    ("device_command", "SELECT"),
+    ("device_command_certificate", "SELECT"),
+    ("device_command_result", "INSERT (command_public_id, body, signed, received_at)"),
+    ("command_key", "SELECT"),
+    ("batch", "SELECT"),
+    ("schedule", "SELECT"),
+    ("channel", "SELECT"),
+    ("lookup", "INSERT (verifier, purpose, question, found, at)"),
     ("event", "SELECT"),
     ("event_counter", "SELECT"),
 ];
 
-/// The CA role. It adds and decides, but does not delete (beacons apart) and never changes an event, a certificate's body or
-/// a recorded intent.
+/// The CA role. It adds and decides, but does not delete (old beacons, refusals that became events and holds that ended apart) and
+/// never changes an event, a certificate's body, a recorded intent or what the RA received.
 const CA: Grants = &[
     ("__diesel_schema_migrations", "SELECT"),
     ("store_meta", "SELECT"),
     ("ca_key", "SELECT, INSERT, UPDATE (last_crl_number)"),
     ("responder", "SELECT, INSERT"),
     ("beacon", "SELECT, INSERT, DELETE"),
-    ("application", "SELECT, UPDATE (state, decided_at, refusal_code, refusal_detail)"),
+    ("application", "SELECT, UPDATE (state, decided_at, refusal_code, refusal_detail, device_id)"),
     ("application_evidence", "SELECT"),
     ("card_crl", "SELECT"),
     ("holder", "SELECT, INSERT, UPDATE (holder_id)"),
     ("issuance_intent", "SELECT, INSERT"),
     ("certificate", "SELECT, INSERT, UPDATE (state, reason, revoked_at)"),
     ("certificate_body", "SELECT, INSERT"),
-    ("card_state", "SELECT, INSERT, UPDATE (state, reason, revoked_at, last_sequence)"),
+    ("card_state", "SELECT, INSERT, UPDATE (state, reason, revoked_at, held_since, released_at, last_sequence)"),
     ("card_distribution_point", "SELECT, INSERT"),
-    ("link", "SELECT, INSERT, UPDATE (distribution_point_id)"),
+    ("link", "SELECT, INSERT, UPDATE (distribution_point_id, second_look_at)"),
     ("certified_key", "SELECT, INSERT"),
     ("spent_challenge", "SELECT, INSERT"),
     ("card_event_inbox", "SELECT, INSERT, UPDATE (applied_at)"),
+    ("hold", "SELECT, INSERT, DELETE"),
+    ("batch", "SELECT, INSERT, UPDATE (state, cursor, cards, done, finished_at)"),
     ("rejection", "SELECT, DELETE"),
     ("feed_cursor", "SELECT, INSERT, UPDATE"),
+    ("channel", "SELECT, INSERT, UPDATE (last_success_at)"),
+    ("instruction", "SELECT, UPDATE (state, decided_at, refusal_code, refusal_detail, outcome, approved_by)"),
+    ("device", "SELECT, INSERT, UPDATE (push_token, push_dead)"),
+    ("device_command", "SELECT, INSERT, UPDATE (state, attempts, next_attempt_at, sent_at, settled_at)"),
+    ("device_command_certificate", "SELECT, INSERT"),
+    ("device_command_result", "SELECT, UPDATE (taken_at)"),
+    ("command_key", "SELECT, INSERT"),
+    ("notice", "SELECT, INSERT, UPDATE (state, attempts, next_attempt_at, told_at)"),
+    ("follower", "SELECT, INSERT, UPDATE (position)"),
+    ("schedule", "SELECT, INSERT, UPDATE (expression, last_started_at, last_finished_at, last_outcome, requested_at)"),
     ("event", "SELECT, INSERT"),
     ("event_counter", "SELECT, UPDATE (position)"),
     ("crl", "SELECT, INSERT, UPDATE"),
@@ -96,17 +128,26 @@ mod tests {
     #[test]
     fn the_registration_authority_is_granted_no_table_of_the_ca_for_writing() {
         for (table, privileges) in RA {
-            let reads_only = ["beacon", "certificate", "certificate_body", "ca_key", "store_meta", "event", "event_counter"];
-            assert!(!reads_only.contains(table) || *privileges == "SELECT", "{table}");
+            let brings = [
+                "application",
+                "application_evidence",
+                "card_crl",
+                "card_event_inbox",
+                "rejection",
+                "instruction",
+                "device_command_result",
+                "lookup",
+            ];
+            assert!(brings.contains(table) || !privileges.contains("INSERT"), "{table}");
+            assert!(!privileges.contains("UPDATE") && !privileges.contains("DELETE"), "{table}");
         }
         for table in [
             "spent_challenge",
             "certified_key",
-            "card_state",
             "crl",
             "lease",
-            "link",
-            "holder",
+            "notice",
+            "follower",
             "issuance_intent",
             "feed_cursor",
             "responder",

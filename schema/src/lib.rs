@@ -10,26 +10,40 @@
 
 pub mod application;
 pub mod authority;
+pub mod batch;
 pub mod beacon;
 pub mod card;
 pub mod card_event;
+mod cascade;
 pub mod certificate;
 pub mod change;
+pub mod channel;
 mod codes;
+pub mod command_key;
 mod connection;
 pub mod crl;
 pub mod database;
+pub mod device;
+pub mod device_command;
 pub mod event;
 pub mod fault;
+pub mod follower;
 #[cfg(feature = "postgres")]
 pub mod grants;
+pub mod history;
+pub mod hold;
+pub mod instruction;
 pub mod intent;
 pub mod issuance;
 pub mod lease;
 mod location;
+pub mod lookup;
 mod migrations;
+pub mod notice;
 pub mod reader;
 pub mod rejection;
+pub mod schedule;
+pub mod second_look;
 mod sql;
 pub mod status;
 #[cfg(feature = "testing")]

@@ -33,6 +33,17 @@ pub(crate) fn placeholders(count: usize) -> String {
     vec!["?"; count].join(", ")
 }
 
+/// The items in slices of few sizes, so that few statements are prepared for however many items.
+pub(crate) fn few_sizes<T>(items: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut left = items;
+    std::iter::from_fn(move || {
+        let size = [128, 32, 8, 2, 1].into_iter().find(|size| *size <= left.len())?;
+        let (some, rest) = left.split_at(size);
+        left = rest;
+        Some(some)
+    })
+}
+
 /// A statement with its parameters.
 pub(crate) struct Statement<'a> {
     text: Cow<'static, str>,
@@ -46,6 +57,7 @@ pub(crate) enum Parameter<'a> {
     Big(i64),
     OptionalBig(Option<i64>),
     Text(&'a str),
+    OptionalText(Option<&'a str>),
     Bytes(&'a [u8]),
     OptionalBytes(Option<&'a [u8]>),
 }
@@ -98,6 +110,7 @@ impl QueryFragment<MultiBackend> for Statement<'_> {
                 Parameter::Big(value) => out.push_bind_param::<BigInt, i64>(value)?,
                 Parameter::OptionalBig(value) => out.push_bind_param::<Nullable<BigInt>, Option<i64>>(value)?,
                 Parameter::Text(value) => out.push_bind_param::<Text, str>(value)?,
+                Parameter::OptionalText(value) => out.push_bind_param::<Nullable<Text>, Option<&str>>(value)?,
                 Parameter::Bytes(value) => out.push_bind_param::<Binary, [u8]>(value)?,
                 Parameter::OptionalBytes(value) => out.push_bind_param::<Nullable<Binary>, Option<&[u8]>>(value)?,
             }
@@ -175,6 +188,24 @@ impl Fields<'_, '_, '_> {
         codes::time(self.big()?)
     }
 
+    pub(crate) fn optional_time(&mut self) -> Result<Option<DateTime<Utc>>, StoreFault> {
+        self.optional_big()?.map(codes::time).transpose()
+    }
+
+    pub(crate) fn optional_json(&mut self) -> Result<Option<serde_json::Value>, StoreFault> {
+        let text = self.optional_text()?;
+        text.map(|text| serde_json::from_str(&text).map_err(|_| StoreFault::Corrupt("a JSON text"))).transpose()
+    }
+
+    pub(crate) fn json(&mut self) -> Result<serde_json::Value, StoreFault> {
+        serde_json::from_str(&self.text()?).map_err(|_| StoreFault::Corrupt("a JSON text"))
+    }
+
+    pub(crate) fn optional_digest(&mut self) -> Result<Option<Sha256Digest>, StoreFault> {
+        let octets = self.optional_bytes()?;
+        octets.map(|octets| Sha256Digest::from_slice(&octets).ok_or(StoreFault::Corrupt("a digest's length"))).transpose()
+    }
+
     pub(crate) fn digest(&mut self) -> Result<Sha256Digest, StoreFault> {
         Sha256Digest::from_slice(&self.bytes()?).ok_or(StoreFault::Corrupt("a digest's length"))
     }
@@ -219,6 +250,12 @@ impl From<Option<i64>> for Parameter<'_> {
 impl<'a> From<&'a str> for Parameter<'a> {
     fn from(value: &'a str) -> Self {
         Self::Text(value)
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Parameter<'a> {
+    fn from(value: Option<&'a str>) -> Self {
+        Self::OptionalText(value)
     }
 }
 

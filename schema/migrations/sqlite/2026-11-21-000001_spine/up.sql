@@ -389,7 +389,6 @@ CREATE TABLE device_command (
     device_id INTEGER NOT NULL REFERENCES device (id),
     action INTEGER NOT NULL CHECK (action IN (1, 2)),
     message TEXT NOT NULL CHECK (octet_length(message) BETWEEN 1 AND 65536),
-    certificates TEXT NOT NULL CHECK (json_valid(certificates)),
     state INTEGER NOT NULL DEFAULT 1 CHECK (state IN (1, 2, 3, 4, 5, 6)),
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     next_attempt_at INTEGER,
@@ -404,6 +403,15 @@ CREATE TABLE device_command (
 ) STRICT;
 CREATE INDEX device_command_due ON device_command (next_attempt_at) WHERE state IN (1, 2);
 CREATE INDEX device_command_expiring ON device_command (expires_at) WHERE state IN (1, 2);
+
+-- The certificates that a command names.
+CREATE TABLE device_command_certificate (
+    command_id INTEGER NOT NULL REFERENCES device_command (id),
+    kind INTEGER NOT NULL CHECK (kind IN (1, 2)),
+    serial BLOB NOT NULL CHECK (octet_length(serial) BETWEEN 1 AND 20),
+    PRIMARY KEY (command_id, kind, serial)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX device_command_certificate_by_serial ON device_command_certificate (serial, kind);
 
 -- What phones say they did, as the RA received it.
 CREATE TABLE device_command_result (
