@@ -1,42 +1,55 @@
-//! Card certificates: what is known of their state, which certificates hang on them, and the cascade.
+//! Card certificates: what is known of their standing, and which certificates hang on them.
 
 use ca_core::card::identity::KeyIdentifier;
-use ca_core::issuer::CaKeyId;
-use ca_core::revocation::{Revocation, RevocationReason};
+pub use ca_core::lifecycle::{CardRecord, CardStanding};
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
-use crate::card_event::{CardChange, CardEvent};
-use crate::certificate::{self, CertificateId, CertificateSummary};
+use crate::certificate::{self, CertificateSummary};
 use crate::codes;
 use crate::connection::Session;
-use crate::event::{EventKind, NewEvent};
 use crate::fault::StoreFault;
 use crate::reader::Reader;
-use crate::sql::{Fields, placeholders, sql, value_rows};
-use crate::transaction::Transaction;
+use crate::sql::{Fields, few_sizes, placeholders, sql, value_rows};
 
-/// What is known of a card certificate: it has links, or was reported revoked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CardState {
-    /// Its revocation, if it was reported; permanent.
-    pub revocation: Option<Revocation>,
-    /// The highest sequence number of its events so far.
-    pub last_sequence: Option<i64>,
+/// A card certificate that live or held certificates hang on, with what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedCard {
+    /// Its row: from where to go on.
+    pub cursor: i64,
+    /// The key identifier of the card CA's key.
+    pub issuer_key_id: KeyIdentifier,
+    /// Its serial number.
+    pub serial: SerialNumber,
+    /// What events have told of it.
+    pub record: CardRecord,
 }
 
 impl Reader {
     /// What is known of a card certificate; `None` if it was never heard of.
-    pub fn card_state(&self, issuer_key_id: &KeyIdentifier, serial: &SerialNumber) -> Result<Option<CardState>, StoreFault> {
+    pub fn card_record(&self, issuer_key_id: &KeyIdentifier, serial: &SerialNumber) -> Result<Option<CardRecord>, StoreFault> {
         self.read(|session| {
-            sql("SELECT revoked_at, reason, last_sequence FROM card_state WHERE issuer_key_id = ? AND serial = ?")
+            sql(format!("SELECT {RECORD_COLUMNS} FROM card_state WHERE issuer_key_id = ? AND serial = ?"))
                 .bind(issuer_key_id)
                 .bind(serial)
-                .optional(session, |row| {
-                    let revocation = codes::revocation(row.optional_big()?, row.optional_small()?)?;
-                    Ok(CardState { revocation, last_sequence: row.optional_big()? })
-                })
+                .optional(session, decode_record)
+        })
+    }
+
+    /// Card certificates that live or held certificates hang on, in the order of their rows from beyond `cursor` (0: from the
+    /// first); `limit` at most. For the comparison with what the back office knows.
+    pub fn linked_cards_after(&self, cursor: i64, limit: u32) -> Result<Vec<LinkedCard>, StoreFault> {
+        self.read(|session| {
+            sql(format!(
+                "SELECT id, issuer_key_id, serial, {RECORD_COLUMNS} FROM card_state WHERE id > ? \
+                 AND EXISTS (SELECT 1 FROM link AS l JOIN certificate AS c ON c.id = l.certificate_id \
+                             WHERE l.card_id = card_state.id AND c.state IN (1, 2)) ORDER BY id LIMIT ?"
+            ))
+            .bind(cursor)
+            .bind(i64::from(limit))
+            .rows(session, |row| {
+                Ok(LinkedCard { cursor: row.big()?, issuer_key_id: row.key_identifier()?, serial: row.serial()?, record: decode_record(row)? })
+            })
         })
     }
 
@@ -83,7 +96,7 @@ impl Reader {
         }
         self.read(|session| {
             let mut select = sql(format!(
-                "SELECT serial FROM card_state WHERE issuer_key_id = ? AND state = 1 AND serial IN ({})",
+                "SELECT serial FROM card_state WHERE issuer_key_id = ? AND state IN (1, 3) AND serial IN ({})",
                 placeholders(serials.len())
             ))
             .bind(issuer_key_id);
@@ -95,115 +108,112 @@ impl Reader {
     }
 }
 
-impl Transaction<'_> {
-    /// The cascade: the card certificate is revoked for good, and with it every live or held certificate linked to it, for
-    /// the same reason and at `now`. Returns the certificates that this call revoked.
-    ///
-    /// Idempotent, and indifferent to order: an event that comes again, late or after a later one changes nothing more. It
-    /// goes by the card's state and not by the inbox, which others can write.
-    ///
-    /// Errors: [`StoreFault::Misuse`] for the reason certificateHold, which is no revocation.
-    pub fn apply_card_event(&mut self, event: &CardEvent, now: DateTime<Utc>) -> Result<Vec<CertificateId>, StoreFault> {
-        let CardChange::Revoked { reason, at } = event.change;
-        if reason == RevocationReason::CertificateHold {
-            return Err(StoreFault::Misuse("a hold of a card certificate is no revocation"));
-        }
-        let card = lock(self.session, &[(&event.issuer_key_id, &event.serial)])?
-            .into_iter()
-            .next()
-            .ok_or(StoreFault::Corrupt("an upsert returned no row"))?;
-        if !card.revoked {
-            sql("UPDATE card_state SET state = 2, reason = ?, revoked_at = ? WHERE id = ?")
-                .bind(i16::from(reason.code()))
-                .bind(codes::whole_seconds(at))
-                .bind(card.id)
-                .execute(self.session)?;
-            self.emit(NewEvent::new(EventKind::CardRevoked, now, json!({"event_id": event.event_id, "reason": reason})));
-        }
-        if card.last_sequence.is_none_or(|last| event.sequence > last) {
-            sql("UPDATE card_state SET last_sequence = ? WHERE id = ?").bind(event.sequence).bind(card.id).execute(self.session)?;
-        }
-        let revoked = self.revoke_linked(card.id, reason, now)?;
-        self.mark_applied(event, now)?;
-        Ok(revoked)
-    }
+/// The columns of a card's record.
+const RECORD_COLUMNS: &str = "state, revoked_at, reason, held_since, last_sequence";
 
-    fn revoke_linked(&mut self, card: i64, reason: RevocationReason, now: DateTime<Utc>) -> Result<Vec<CertificateId>, StoreFault> {
-        let revoked = sql("UPDATE certificate SET state = 3, reason = ?, revoked_at = ? \
-             WHERE state IN (1, 2) AND id IN (SELECT certificate_id FROM link WHERE card_id = ?) RETURNING id, kind, ca_key_id, serial")
-        .bind(i16::from(reason.code()))
-        .bind(codes::whole_seconds(now))
-        .bind(card)
-        .rows(self.session, Ended::decode)?;
-        for ended in &revoked {
-            self.emit(ended.revoked(reason, now));
-        }
-        Ok(revoked.iter().map(|ended| ended.id).collect())
-    }
+/// From the columns [`RECORD_COLUMNS`].
+fn decode_record(row: &mut Fields<'_, '_, '_>) -> Result<CardRecord, StoreFault> {
+    let (state, revocation) = (row.small()?, codes::revocation(row.optional_big()?, row.optional_small()?)?);
+    let standing = match (state, revocation, row.optional_time()?) {
+        (codes::CARD_GOOD, None, None) => CardStanding::Good,
+        (codes::CARD_HELD, None, Some(since)) => CardStanding::Held { since },
+        (codes::CARD_REVOKED, Some(revocation), None) => CardStanding::Ended(revocation),
+        _ => return Err(StoreFault::Corrupt("a card's state")),
+    };
+    Ok(CardRecord { standing, last_sequence: row.optional_big()? })
 }
 
-/// A certificate that just ended, for the event of it.
-pub(crate) struct Ended {
-    pub(crate) id: CertificateId,
-    kind: ca_core::kind::CertificateKind,
-    ca_key: CaKeyId,
-    serial: SerialNumber,
-}
-
-impl Ended {
-    /// From the columns id, kind, ca_key_id, serial.
-    pub(crate) fn decode(row: &mut Fields<'_, '_, '_>) -> Result<Self, StoreFault> {
-        Ok(Self { id: CertificateId(row.big()?), kind: row.kind()?, ca_key: CaKeyId(row.int()?), serial: row.serial()? })
-    }
-
-    /// The event of its revocation.
-    pub(crate) fn revoked(&self, reason: RevocationReason, now: DateTime<Utc>) -> NewEvent {
-        let data = json!({"kind": self.kind, "ca_key": self.ca_key.0, "serial": self.serial.to_string(), "reason": reason});
-        NewEvent::new(EventKind::CertificateRevoked, now, data).about_certificate(self.id)
-    }
-
-    /// The event of its expiry.
-    pub(crate) fn expired(&self, now: DateTime<Utc>) -> NewEvent {
-        let data = json!({"kind": self.kind, "ca_key": self.ca_key.0, "serial": self.serial.to_string()});
-        NewEvent::new(EventKind::CertificateExpired, now, data).about_certificate(self.id)
-    }
-}
-
-/// A card certificate's row, locked.
+/// A card certificate's row, locked, and what became of it since.
 pub(crate) struct LockedCard {
     pub(crate) id: i64,
     pub(crate) issuer_key_id: KeyIdentifier,
     pub(crate) serial: SerialNumber,
-    pub(crate) revoked: bool,
-    pub(crate) last_sequence: Option<i64>,
+    /// As it is now; [`write()`] brings it to the database.
+    pub(crate) record: CardRecord,
+    /// When it was last released: batches of holds that began before cover it no more.
+    pub(crate) released_at: Option<DateTime<Utc>>,
+    stored: (CardRecord, Option<DateTime<Utc>>),
+}
+
+impl LockedCard {
+    fn decode(row: &mut Fields<'_, '_, '_>) -> Result<Self, StoreFault> {
+        let (id, issuer_key_id, serial, released_at) = (row.big()?, row.key_identifier()?, row.serial()?, row.optional_time()?);
+        let record = decode_record(row)?;
+        Ok(Self { id, issuer_key_id, serial, record, released_at, stored: (record, released_at) })
+    }
 }
 
 /// Makes or finds the rows of card certificates, and locks them until the end of the transaction, so that an issuance and a
-/// cascade of the same card come one after the other.
+/// cascade of the same card come one after the other. The cards come back in their order, each once.
 pub(crate) fn lock(session: &mut Session, cards: &[(&KeyIdentifier, &SerialNumber)]) -> Result<Vec<LockedCard>, StoreFault> {
-    // Always in the same order, so that two writers do not wait for each other.
+    // Always in the same order, so that two writers do not wait for each other; and one statement can lock a row only once.
     let mut cards = cards.to_vec();
     cards.sort_unstable();
-    let mut upsert = sql(format!(
-        "INSERT INTO card_state (issuer_key_id, serial) VALUES {} \
-         ON CONFLICT (issuer_key_id, serial) DO UPDATE SET state = card_state.state \
-         RETURNING id, issuer_key_id, serial, state, last_sequence",
-        value_rows(cards.len(), 2)
-    ));
-    for (issuer_key_id, serial) in cards {
-        upsert = upsert.bind(issuer_key_id).bind(serial);
+    cards.dedup();
+    let mut locked = Vec::with_capacity(cards.len());
+    for some in few_sizes(&cards) {
+        let mut upsert = sql(format!(
+            "INSERT INTO card_state (issuer_key_id, serial) VALUES {} \
+             ON CONFLICT (issuer_key_id, serial) DO UPDATE SET state = card_state.state \
+             RETURNING id, issuer_key_id, serial, released_at, {RECORD_COLUMNS}",
+            value_rows(some.len(), 2)
+        ));
+        for (issuer_key_id, serial) in some {
+            upsert = upsert.bind(*issuer_key_id).bind(*serial);
+        }
+        locked.extend(upsert.rows(session, LockedCard::decode)?);
     }
-    upsert.rows(session, |row| {
-        Ok(LockedCard {
-            id: row.big()?,
-            issuer_key_id: row.key_identifier()?,
-            serial: row.serial()?,
-            revoked: match row.small()? {
-                codes::CARD_GOOD => false,
-                codes::CARD_REVOKED => true,
-                _ => return Err(StoreFault::Corrupt("a card's state")),
-            },
-            last_sequence: row.optional_big()?,
-        })
-    })
+    // The order of returned rows is not promised.
+    locked.sort_unstable_by(|one, other| (&one.issuer_key_id, &one.serial).cmp(&(&other.issuer_key_id, &other.serial)));
+    if locked.len() != cards.len() {
+        return Err(StoreFault::Corrupt("an upsert returned other rows"));
+    }
+    Ok(locked)
+}
+
+/// Locks the cards of these rows; in the order of [`lock()`].
+pub(crate) fn lock_rows(session: &mut Session, ids: &[i64]) -> Result<Vec<LockedCard>, StoreFault> {
+    let mut locked = Vec::with_capacity(ids.len());
+    for some in few_sizes(ids) {
+        let update_lock = session.update_lock();
+        let text = format!(
+            "SELECT id, issuer_key_id, serial, released_at, {RECORD_COLUMNS} FROM card_state WHERE id IN ({}) \
+             ORDER BY issuer_key_id, serial{update_lock}",
+            placeholders(some.len())
+        );
+        locked.extend(some.iter().fold(sql(text), |select, id| select.bind(*id)).rows(session, LockedCard::decode)?);
+    }
+    Ok(locked)
+}
+
+/// Brings what became of cards to the database.
+pub(crate) fn write(session: &mut Session, cards: &[LockedCard]) -> Result<(), StoreFault> {
+    let changed: Vec<&LockedCard> = cards.iter().filter(|card| card.stored != (card.record, card.released_at)).collect();
+    for some in few_sizes(&changed) {
+        let mut update = sql(format!(
+            "WITH v (id, state, reason, revoked_at, held_since, released_at, last_sequence) AS (VALUES {}) UPDATE card_state \
+             SET state = v.state, reason = v.reason, revoked_at = v.revoked_at, held_since = v.held_since, \
+             released_at = v.released_at, last_sequence = v.last_sequence FROM v WHERE card_state.id = v.id",
+            value_rows(some.len(), 7)
+        ));
+        for card in some {
+            let (state, revocation, held_since) = match card.record.standing {
+                CardStanding::Good => (codes::CARD_GOOD, None, None),
+                CardStanding::Held { since } => (codes::CARD_HELD, None, Some(since)),
+                CardStanding::Ended(revocation) => (codes::CARD_REVOKED, Some(revocation), None),
+            };
+            update = update
+                .bind(card.id)
+                .bind(state)
+                .bind(revocation.map(|revocation| i64::from(revocation.reason.code())))
+                .bind(revocation.map(|revocation| revocation.at.timestamp_millis()))
+                .bind(held_since.map(|since| since.timestamp_millis()))
+                .bind(card.released_at.map(|at| at.timestamp_millis()))
+                .bind(card.record.last_sequence);
+        }
+        if update.execute(session)? != some.len() {
+            return Err(StoreFault::Corrupt("a locked card is not there"));
+        }
+    }
+    Ok(())
 }

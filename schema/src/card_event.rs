@@ -1,7 +1,7 @@
 //! Card events as they come in, by push, feed or CRL, and how far the feeds were read.
 
 use ca_core::card::identity::KeyIdentifier;
-use ca_core::revocation::RevocationReason;
+pub use ca_core::lifecycle::{CardChange, CardChangeKind};
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::codes;
 use crate::event::{EventKind, NewEvent};
 use crate::fault::StoreFault;
 use crate::reader::Reader;
-use crate::sql::{Fields, sql};
+use crate::sql::{Fields, few_sizes, sql, value_rows};
 use crate::transaction::Transaction;
 
 /// Something happened to a card certificate.
@@ -30,27 +30,34 @@ pub struct CardEvent {
     pub source: CardEventSource,
 }
 
-/// What happened to a card certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CardChange {
-    /// It was revoked, for good.
-    Revoked {
-        /// Why; never certificateHold.
-        reason: RevocationReason,
-        /// When.
-        at: DateTime<Utc>,
-    },
-}
-
 /// How a card event came to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CardEventSource {
-    /// The back office sent it.
+    /// The back office sent it, and the RA received it: whoever has broken into that may have made it up.
     Push,
     /// We read it from the back office's feed.
     Feed,
     /// We found it in the card CA's CRL.
     Crl,
+    /// We asked the back office how the card certificate stands.
+    Comparison,
+}
+
+impl CardEventSource {
+    const ALL: [Self; 4] = [Self::Push, Self::Feed, Self::Crl, Self::Comparison];
+
+    const fn code(self) -> i16 {
+        match self {
+            Self::Push => 1,
+            Self::Feed => 2,
+            Self::Crl => 3,
+            Self::Comparison => 4,
+        }
+    }
+
+    fn from_code(code: i16) -> Result<Self, StoreFault> {
+        Self::ALL.into_iter().find(|source| source.code() == code).ok_or(StoreFault::Corrupt("a card event's source"))
+    }
 }
 
 /// Whether an event is new here.
@@ -66,7 +73,7 @@ impl Reader {
     /// Received events that were not applied yet, oldest first; `limit` at most.
     pub fn unapplied_card_events(&self, limit: u32) -> Result<Vec<CardEvent>, StoreFault> {
         self.read(|session| {
-            sql("SELECT event_id, issuer_key_id, serial, sequence, reason, occurred_at, source FROM card_event_inbox \
+            sql("SELECT event_id, issuer_key_id, serial, sequence, change, reason, occurred_at, source FROM card_event_inbox \
                  WHERE applied_at IS NULL ORDER BY id LIMIT ?")
             .bind(i64::from(limit))
             .rows(session, decode)
@@ -84,35 +91,40 @@ impl Transaction<'_> {
     ///
     /// Errors: a fault of class `Check` for the reason certificateHold or an id that is empty or too long.
     pub fn receive_card_event(&mut self, event: &CardEvent, now: DateTime<Utc>) -> Result<Receipt, StoreFault> {
-        let CardChange::Revoked { reason, at } = event.change;
         let inserted =
             sql("INSERT INTO card_event_inbox (event_id, issuer_key_id, serial, sequence, change, reason, occurred_at, source, received_at) \
-             VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
             .bind(event.event_id.as_str())
             .bind(&event.issuer_key_id)
             .bind(&event.serial)
             .bind(event.sequence)
-            .bind(i16::from(reason.code()))
-            .bind(at)
-            .bind(source_code(event.source))
+            .bind(i16::from(event.change.kind().code()))
+            .bind(event.change.reason().map(|reason| i64::from(reason.code())))
+            .bind(event.change.at())
+            .bind(event.source.code())
             .bind(now)
             .execute(self.session)?;
         Ok(if inserted == 0 { Receipt::Known } else { Receipt::New })
     }
 
-    /// Notes that an event of the inbox was applied, and leaves the event of its having come, which the RA itself cannot leave.
+    /// Notes which of these events of the inbox were applied, and leaves the events of their having come, which the RA itself cannot
+    /// leave.
     ///
     /// Nothing is inserted: an RA that held an insertion with the same id open could make a revocation from the feed wait for it.
-    pub(crate) fn mark_applied(&mut self, event: &CardEvent, now: DateTime<Utc>) -> Result<(), StoreFault> {
-        let marked = sql("UPDATE card_event_inbox SET applied_at = ? \
-             WHERE event_id = ? AND applied_at IS NULL AND issuer_key_id = ? AND serial = ?")
-        .bind(now)
-        .bind(event.event_id.as_str())
-        .bind(&event.issuer_key_id)
-        .bind(&event.serial)
-        .execute(self.session)?;
-        if marked == 1 {
-            self.emit(NewEvent::new(EventKind::CardEventReceived, now, json!({"event_id": event.event_id})));
+    pub(crate) fn mark_applied(&mut self, events: &[CardEvent], now: DateTime<Utc>) -> Result<(), StoreFault> {
+        for some in few_sizes(events) {
+            let mut update = sql(format!(
+                "WITH v (event_id, issuer_key_id, serial) AS (VALUES {}) UPDATE card_event_inbox SET applied_at = ? FROM v \
+                 WHERE card_event_inbox.event_id = v.event_id AND card_event_inbox.issuer_key_id = v.issuer_key_id \
+                 AND card_event_inbox.serial = v.serial AND card_event_inbox.applied_at IS NULL RETURNING card_event_inbox.event_id",
+                value_rows(some.len(), 3)
+            ));
+            for event in some {
+                update = update.bind(event.event_id.as_str()).bind(&event.issuer_key_id).bind(&event.serial);
+            }
+            for event_id in update.bind(now).rows(self.session, |row| row.text())? {
+                self.emit(NewEvent::new(EventKind::CardEventReceived, now, json!({"event_id": event_id})));
+            }
         }
         Ok(())
     }
@@ -133,20 +145,14 @@ fn decode(row: &mut Fields<'_, '_, '_>) -> Result<CardEvent, StoreFault> {
         issuer_key_id: row.key_identifier()?,
         serial: row.serial()?,
         sequence: row.big()?,
-        change: CardChange::Revoked { reason: codes::reason(row.small()?)?, at: row.time()? },
-        source: match row.small()? {
-            1 => CardEventSource::Push,
-            2 => CardEventSource::Feed,
-            3 => CardEventSource::Crl,
-            _ => return Err(StoreFault::Corrupt("a card event's source")),
-        },
+        change: decode_change(row)?,
+        source: CardEventSource::from_code(row.small()?)?,
     })
 }
 
-fn source_code(source: CardEventSource) -> i16 {
-    match source {
-        CardEventSource::Push => 1,
-        CardEventSource::Feed => 2,
-        CardEventSource::Crl => 3,
-    }
+fn decode_change(row: &mut Fields<'_, '_, '_>) -> Result<CardChange, StoreFault> {
+    let kind = u8::try_from(row.small()?).ok().and_then(CardChangeKind::from_code);
+    let reason = row.optional_small()?.map(codes::reason).transpose()?;
+    let at = row.time()?;
+    kind.and_then(|kind| CardChange::new(kind, reason, at)).ok_or(StoreFault::Corrupt("a card event's change"))
 }

@@ -22,7 +22,7 @@ use crate::sql::{Fields, Parameter, sql};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CertificateId(pub i64);
 
-/// A certificate's state as last written. Expiry alone is not written until another certificate takes the place.
+/// A certificate's state as last written. Expiry is written when it is swept up, or when another certificate takes the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CertificateState {
     /// It stands.
@@ -31,7 +31,7 @@ pub enum CertificateState {
     Held,
     /// Ended before its time, for good.
     Revoked,
-    /// It had reached its end when another took its place.
+    /// It was found to have reached its end.
     Expired,
 }
 
@@ -49,11 +49,16 @@ impl CertificateState {
         }
     }
 
+    /// Whether it counts as live for its holder: held or not.
+    pub const fn stands(self) -> bool {
+        matches!(self, Self::Live | Self::Held)
+    }
+
     pub(crate) fn from_code(code: i16) -> Result<Self, StoreFault> {
         Self::ALL.into_iter().find(|state| state.code() == code).ok_or(StoreFault::Corrupt("a certificate's state"))
     }
 
-    fn code(self) -> i16 {
+    pub(crate) fn code(self) -> i16 {
         match self {
             Self::Live => codes::LIVE,
             Self::Held => codes::HELD,
@@ -121,6 +126,8 @@ pub struct CardLink {
     pub distribution_point: Option<Vec<u8>>,
     /// The card certificate's revocation, if it was reported.
     pub card_revocation: Option<Revocation>,
+    /// Since when the card certificate is on hold, if it is.
+    pub card_held_since: Option<DateTime<Utc>>,
 }
 
 /// Everything about a certificate.
@@ -216,9 +223,9 @@ pub(crate) fn decode_summary(row: &mut Fields<'_, '_, '_>) -> Result<Certificate
     })
 }
 
-fn detail(session: &mut Session, summary: CertificateSummary) -> Result<CertificateDetail, StoreFault> {
+pub(crate) fn detail(session: &mut Session, summary: CertificateSummary) -> Result<CertificateDetail, StoreFault> {
     let (der, policy_sha256, application, application_digest, link) =
-        sql("SELECT b.der, b.policy_sha256, a.id, a.digest, s.issuer_key_id, s.serial, l.card_sha256, p.name, s.revoked_at, s.reason \
+        sql("SELECT b.der, b.policy_sha256, a.id, a.digest, s.issuer_key_id, s.serial, l.card_sha256, p.name, s.revoked_at, s.reason, s.held_since \
          FROM certificate_body AS b JOIN application AS a ON a.id = b.application_id \
          JOIN link AS l ON l.certificate_id = b.certificate_id JOIN card_state AS s ON s.id = l.card_id \
          LEFT JOIN card_distribution_point AS p ON p.id = l.distribution_point_id WHERE b.certificate_id = ?")
@@ -234,5 +241,6 @@ fn decode_link(row: &mut Fields<'_, '_, '_>) -> Result<CardLink, StoreFault> {
         card: CardIdentity { issuer_key_id: row.key_identifier()?, serial: row.serial()?, sha256: row.digest()? },
         distribution_point: row.optional_bytes()?,
         card_revocation: codes::revocation(row.optional_big()?, row.optional_small()?)?,
+        card_held_since: row.optional_time()?,
     })
 }

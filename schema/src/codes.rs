@@ -26,6 +26,8 @@ pub(crate) const REFUSED: i16 = 3;
 pub(crate) const CARD_GOOD: i16 = 1;
 /// `card_state.state`
 pub(crate) const CARD_REVOKED: i16 = 2;
+/// `card_state.state`
+pub(crate) const CARD_HELD: i16 = 3;
 
 /// `crl.state`
 pub(crate) const RESERVED: i16 = 1;
@@ -67,6 +69,11 @@ pub(crate) fn time(milliseconds: i64) -> Result<DateTime<Utc>, StoreFault> {
 /// Whole seconds, as revocation times are told to relying parties (RFC 5280 section 5.1.2.4).
 pub(crate) fn whole_seconds(time: DateTime<Utc>) -> DateTime<Utc> {
     time.trunc_subsecs(0)
+}
+
+/// A count as it is stored.
+pub(crate) fn stored(count: u64) -> Result<i64, StoreFault> {
+    i64::try_from(count).map_err(|_| StoreFault::Misuse("a count beyond all bounds"))
 }
 
 #[cfg(test)]

@@ -6,15 +6,21 @@ use ca_core::digest::Sha256Digest;
 use ca_core::issuance::SignedCertificate;
 use ca_core::issuer::CaKeyId;
 use ca_core::kind::CertificateKind;
+use ca_core::lifecycle::{CardStanding, Command};
 use ca_core::refusal::Refusal;
 use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use policies::LifecyclePolicy;
 use serde_json::json;
 
-use crate::card::{self, Ended};
+use crate::batch;
+use crate::card::{self, LockedCard};
 use crate::certificate::CertificateId;
+use crate::change::Origin;
+use crate::change::standing::{self, Grounds};
 use crate::codes;
+use crate::device::{self, NewDevice};
 use crate::event::{EventKind, NewEvent};
 use crate::fault::{StoreFault, WriteError};
 use crate::sql::{placeholders, sql, value_rows};
@@ -35,6 +41,10 @@ pub struct Issuance {
     pub certificates: Vec<NewCertificate>,
     /// Whether the holder asked for the ending of an earlier phone's certificates.
     pub supersede: bool,
+    /// The phone they are for.
+    pub device: Option<NewDevice>,
+    /// After how long the card certificates are looked at again.
+    pub second_look_after: TimeDelta,
 }
 
 /// A signed certificate, to be stored and linked. Its intent is on record.
@@ -105,6 +115,9 @@ pub enum IssueRefusal {
     /// A card certificate is known to be revoked.
     #[error("the card certificate is revoked")]
     CardRevoked,
+    /// A card certificate is on hold.
+    #[error("the card certificate is on hold")]
+    CardHeld,
     /// The holder has a live certificate, and did not ask for its ending.
     #[error("the holder has a live certificate of this kind")]
     HolderHasLiveCertificate,
@@ -117,6 +130,7 @@ impl Refusal for IssueRefusal {
             Self::ChallengeSpent => "challenge_spent",
             Self::KeyAlreadyCertified => "key_already_certified",
             Self::CardRevoked => "card_revoked",
+            Self::CardHeld => "card_held",
             Self::HolderHasLiveCertificate => "holder_has_live_certificate",
         }
     }
@@ -132,8 +146,9 @@ impl Transaction<'_> {
     /// application is therefore a write of its own; submitted together, they share a commit.
     ///
     /// Two issuances for one holder, and an issuance and a cascade of one card, are put one after the other by row locks;
-    /// should they ever not be, the index `certificate_one_live` refuses the later one.
-    pub fn issue(&mut self, issuance: &Issuance, now: DateTime<Utc>) -> IssueResult<Issued> {
+    /// should they ever not be, the index `certificate_one_live` refuses the later one. An issuance and the start of a batch that
+    /// covers its cards are put so by the CA keys' rows, which a new certificate refers to and the start of a batch locks.
+    pub fn issue(&mut self, issuance: &Issuance, policy: &LifecyclePolicy, now: DateTime<Utc>) -> IssueResult<Issued> {
         if issuance.certificates.is_empty() {
             return Err(StoreFault::Misuse("an issuance of no certificates").into());
         }
@@ -141,10 +156,16 @@ impl Transaction<'_> {
         self.spend_challenge(&issuance.challenge, now)?;
         let cards = self.lock_cards(issuance)?;
         let holder = self.lock_holder(&issuance.holder_id)?;
-        let superseded = self.end_earlier(holder, issuance, now)?;
+        let superseded = self.end_earlier(holder, issuance, policy, now)?;
         let ids = self.insert_certificates(holder, issuance.application, &issuance.certificates)?;
+        self.refuse_covered(issuance, &cards)?;
         self.certify_keys(&ids, &issuance.certificates, now)?;
-        self.insert_links(&ids, &cards, &issuance.certificates)?;
+        self.insert_links(&ids, &cards, issuance, now)?;
+        if let Some(new) = &issuance.device {
+            let device = device::insert(self.session, holder, new, now)?;
+            sql("UPDATE application SET device_id = ? WHERE id = ?").bind(device).bind(issuance.application).execute(self.session)?;
+            self.emit(device::added(new, now).about_application(issuance.application));
+        }
         for (id, new) in ids.iter().zip(&issuance.certificates) {
             let data = json!({"kind": new.kind, "ca_key": new.ca_key.0, "serial": new.serial.to_string()});
             let event = NewEvent::new(EventKind::CertificateIssued, now, data);
@@ -207,23 +228,32 @@ impl Transaction<'_> {
         if certified == certificates.len() { Ok(()) } else { Err(WriteError::Refused(IssueRefusal::KeyAlreadyCertified)) }
     }
 
-    /// Returns the rows of the certificates' cards, in the certificates' order.
-    fn lock_cards(&mut self, issuance: &Issuance) -> IssueResult<Vec<i64>> {
-        let certificates = &issuance.certificates;
-        let cards = certificates.iter().map(|new| &new.card).chain([&issuance.signing_card]);
-        let mut identities: Vec<_> = cards.map(|card| (&card.issuer_key_id, &card.serial)).collect();
-        // Most often the signing card is one of them, and one statement can lock a row only once.
-        identities.sort_unstable();
-        identities.dedup();
+    /// Locks the cards, which must stand.
+    fn lock_cards(&mut self, issuance: &Issuance) -> IssueResult<Vec<LockedCard>> {
+        let cards = issuance.certificates.iter().map(|new| &new.card).chain([&issuance.signing_card]);
+        let identities: Vec<_> = cards.map(|card| (&card.issuer_key_id, &card.serial)).collect();
         let locked = card::lock(self.session, &identities)?;
-        if locked.iter().any(|card| card.revoked) {
-            return Err(WriteError::Refused(IssueRefusal::CardRevoked));
+        for card in &locked {
+            match card.record.standing {
+                CardStanding::Good => {}
+                CardStanding::Held { .. } => return Err(WriteError::Refused(IssueRefusal::CardHeld)),
+                CardStanding::Ended(_) => return Err(WriteError::Refused(IssueRefusal::CardRevoked)),
+            }
         }
-        let row_of = |new: &NewCertificate| {
-            let same = |card: &&card::LockedCard| card.issuer_key_id == new.card.issuer_key_id && card.serial == new.card.serial;
-            locked.iter().find(same).map(|card| card.id).ok_or(StoreFault::Corrupt("an upsert returned other rows"))
-        };
-        Ok(certificates.iter().map(row_of).collect::<Result<_, _>>()?)
+        Ok(locked)
+    }
+
+    /// A batch may cover cards that nobody had heard of when it ran. To be called when the certificates are inserted.
+    fn refuse_covered(&mut self, issuance: &Issuance, cards: &[LockedCard]) -> IssueResult<()> {
+        let named = cards.iter().map(|card| {
+            let new = issuance.certificates.iter().find(|new| is_of(card, &new.card));
+            (card, new.and_then(|new| new.card_distribution_point.as_deref()).map(Sha256Digest::of))
+        });
+        match batch::covering(self.session, &named.collect::<Vec<_>>())? {
+            None => Ok(()),
+            Some(batch::BatchChange::Revoke { .. }) => Err(WriteError::Refused(IssueRefusal::CardRevoked)),
+            Some(batch::BatchChange::Hold) => Err(WriteError::Refused(IssueRefusal::CardHeld)),
+        }
     }
 
     fn lock_holder(&mut self, holder_id: &str) -> Result<i64, StoreFault> {
@@ -234,38 +264,43 @@ impl Transaction<'_> {
     }
 
     /// Ends the holder's live and held certificates of the kinds to be issued.
-    fn end_earlier(&mut self, holder: i64, issuance: &Issuance, now: DateTime<Utc>) -> IssueResult<Vec<CertificateId>> {
+    fn end_earlier(
+        &mut self,
+        holder: i64,
+        issuance: &Issuance,
+        policy: &LifecyclePolicy,
+        now: DateTime<Utc>,
+    ) -> IssueResult<Vec<CertificateId>> {
         let kinds = &issuance.certificates;
         // The cascade of the earlier phone's card may be revoking them just now: what came first keeps its reason.
         let lock = self.session.update_lock();
         let mut select = sql(format!(
-            "SELECT not_after, id, kind, ca_key_id, serial FROM certificate WHERE holder = ? AND state IN (1, 2) AND kind IN ({}){lock}",
+            "SELECT {} FROM certificate AS c WHERE c.holder = ? AND c.state IN (1, 2) AND c.kind IN ({}) ORDER BY c.id{lock}",
+            standing::COLUMNS,
             placeholders(kinds.len())
         ))
         .bind(holder);
         for new in kinds {
             select = select.bind(new.kind);
         }
-        let earlier = select.rows(self.session, |row| Ok((row.time()?, Ended::decode(row)?)))?;
-        for (not_after, ended) in &earlier {
-            if *not_after < now {
-                sql("UPDATE certificate SET state = 4, reason = NULL, revoked_at = NULL WHERE id = ?")
-                    .bind(ended.id.0)
-                    .execute(self.session)?;
-                self.emit(ended.expired(now));
-            } else if !issuance.supersede {
-                return Err(WriteError::Refused(IssueRefusal::HolderHasLiveCertificate));
-            } else {
-                let reason = RevocationReason::Superseded;
-                sql("UPDATE certificate SET state = 3, reason = ?, revoked_at = ? WHERE id = ?")
-                    .bind(i16::from(reason.code()))
-                    .bind(codes::whole_seconds(now))
-                    .bind(ended.id.0)
-                    .execute(self.session)?;
-                self.emit(ended.revoked(reason, now));
+        let mut earlier: Vec<_> = standing::read(self.session, select, |_| Ok(()))?.into_iter().map(|((), standing)| standing).collect();
+        let grounds = Grounds { by: &Origin::Issuance, card_change: None, instruction: None, policy };
+        let impossible = |_| StoreFault::Misuse("the end of an earlier certificate was refused");
+        for standing in &mut earlier {
+            // What has reached its end makes room without being asked.
+            let mut change = standing.take(&Command::Expire, policy, now).map_err(impossible)?;
+            if change.is_none() {
+                if !issuance.supersede {
+                    return Err(WriteError::Refused(IssueRefusal::HolderHasLiveCertificate));
+                }
+                change = standing.take(&Command::End { reason: RevocationReason::Superseded }, policy, now).map_err(impossible)?;
+            }
+            if let Some(change) = change {
+                self.emit(standing.event(&change, &grounds, now).about_application(issuance.application));
             }
         }
-        Ok(earlier.into_iter().map(|(_, ended)| ended.id).collect())
+        standing::write(self.session, &earlier, None, now)?;
+        Ok(earlier.into_iter().map(|standing| standing.id).collect())
     }
 
     fn insert_certificates(
@@ -306,22 +341,25 @@ impl Transaction<'_> {
         Ok(ids)
     }
 
-    fn insert_links(&mut self, ids: &[CertificateId], cards: &[i64], certificates: &[NewCertificate]) -> Result<(), StoreFault> {
+    fn insert_links(&mut self, ids: &[CertificateId], cards: &[LockedCard], issuance: &Issuance, now: DateTime<Utc>) -> Result<(), StoreFault> {
+        let certificates = &issuance.certificates;
         let points: Vec<Option<Sha256Digest>> =
             certificates.iter().map(|new| new.card_distribution_point.as_deref().map(Sha256Digest::of)).collect();
-        let row = "(?, ?, ?, (SELECT id FROM card_distribution_point WHERE issuer_key_id = ? AND name_sha256 = ?))";
+        let row = "(?, ?, ?, (SELECT id FROM card_distribution_point WHERE issuer_key_id = ? AND name_sha256 = ?), ?)";
         let mut insert = sql(format!(
-            "INSERT INTO link (certificate_id, card_id, card_sha256, distribution_point_id) VALUES {} \
+            "INSERT INTO link (certificate_id, card_id, card_sha256, distribution_point_id, second_look_at) VALUES {} \
              RETURNING certificate_id, distribution_point_id",
             vec![row; ids.len()].join(", ")
         ));
-        for (((id, card), new), point) in ids.iter().zip(cards).zip(certificates).zip(&points) {
+        for ((id, new), point) in ids.iter().zip(certificates).zip(&points) {
+            let card = cards.iter().find(|card| is_of(card, &new.card)).ok_or(StoreFault::Corrupt("a card was not locked"))?;
             insert = insert
                 .bind(id.0)
-                .bind(*card)
+                .bind(card.id)
                 .bind(&new.card.sha256)
                 .bind(&new.card.issuer_key_id)
-                .bind(point.as_ref().map(Sha256Digest::as_bytes));
+                .bind(point.as_ref().map(Sha256Digest::as_bytes))
+                .bind(now + issuance.second_look_after);
         }
         let linked = insert.rows(self.session, |row| Ok((CertificateId(row.big()?), row.optional_big()?)))?;
         // Nearly always the distribution point is known; else it is added here, and the link completed.
@@ -344,4 +382,8 @@ impl Transaction<'_> {
         }
         Ok(())
     }
+}
+
+fn is_of(card: &LockedCard, identity: &CardIdentity) -> bool {
+    card.issuer_key_id == identity.issuer_key_id && card.serial == identity.serial
 }

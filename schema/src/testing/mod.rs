@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod samples;
+mod statuses;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -16,7 +17,7 @@ use crate::location::Location;
 use crate::reader::Reader;
 use crate::writer::Writer;
 
-pub use samples::{Sample, add_ca_keys, moment, new_ca_key};
+pub use samples::{Sample, add_ca_keys, jpki, moment, new_ca_key};
 
 /// A fresh database that is gone when this is dropped.
 pub struct TestDatabase {

@@ -10,10 +10,12 @@ use ca_core::kind::CertificateKind;
 use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, TimeDelta, Utc};
+use policies::LifecyclePolicy;
 
 use crate::application::{Acceptance, NewApplication};
 use crate::authority::NewCaKey;
 use crate::card_event::{CardChange, CardEvent, CardEventSource};
+use crate::device::NewDevice;
 use crate::fault::{StoreFault, WriteError};
 use crate::issuance::{Issuance, IssueRefusal, Issued, NewCertificate};
 use crate::writer::Writer;
@@ -21,6 +23,11 @@ use crate::writer::Writer;
 /// A fixed moment, `seconds` after the samples' beginning.
 pub fn moment(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).expect("a moment")
+}
+
+/// The life cycle policy that samples are issued under.
+pub fn jpki() -> LifecyclePolicy {
+    LifecyclePolicy::jpki().expect("the shipped policy")
 }
 
 /// A CA key of the kind, generation 1.
@@ -63,6 +70,8 @@ pub struct Sample {
     pub supersede: bool,
     /// When the certificates end.
     pub not_after: DateTime<Utc>,
+    /// The phone they are for.
+    pub device: Option<NewDevice>,
 }
 
 impl Sample {
@@ -76,6 +85,7 @@ impl Sample {
             kinds: CertificateKind::ALL.to_vec(),
             supersede: true,
             not_after: moment(0) + TimeDelta::days(1000),
+            device: None,
         }
     }
 
@@ -171,6 +181,8 @@ impl Sample {
             signing_card: self.card(CertificateKind::Signature),
             certificates: self.certificates(),
             supersede: self.supersede,
+            device: self.device.clone(),
+            second_look_after: TimeDelta::days(7),
         }
     }
 
@@ -187,6 +199,12 @@ impl Sample {
         }
     }
 
+    /// Something that happened to its card certificate of a kind, as the feed tells it.
+    pub fn card_event(&self, kind: CertificateKind, sequence: i64, change: CardChange) -> CardEvent {
+        let revoked = self.card_revoked(kind, sequence, RevocationReason::Unspecified);
+        CardEvent { event_id: format!("{}-{}", change.kind(), revoked.event_id), change, source: CardEventSource::Feed, ..revoked }
+    }
+
     /// Accepts the application.
     pub fn accept(&self, writer: &Writer) -> ApplicationId {
         let application = self.application();
@@ -200,7 +218,7 @@ impl Sample {
         let intents = self.intents(Some(application));
         writer.write(move |tx| tx.record_intents(&intents, now))?;
         let issuance = self.issuance(application);
-        writer.write(move |tx| tx.issue(&issuance, now))
+        writer.write(move |tx| tx.issue(&issuance, &jpki(), now))
     }
 
     /// Accepts and issues.

@@ -1,4 +1,4 @@
-//! Changes of certificates that somebody asked for: decided purely, written with exactly one event for each.
+//! Who or what is behind a change.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};

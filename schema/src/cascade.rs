@@ -1,0 +1,184 @@
+//! The cascade: what happens to a card certificate reaches the certificates that hang on it.
+
+use std::collections::HashMap;
+
+use ca_core::digest::Sha256Digest;
+use ca_core::kind::CertificateKind;
+use ca_core::lifecycle::{CardChange, CardStanding, Change, Command};
+use ca_core::revocation::RevocationReason;
+use chrono::{DateTime, Utc};
+use policies::LifecyclePolicy;
+use serde_json::json;
+
+use crate::card::{self, LockedCard};
+use crate::card_event::{CardEvent, CardEventSource};
+use crate::certificate::CertificateId;
+use crate::change::Origin;
+use crate::change::standing::{self, Grounds, Standing};
+use crate::connection::Session;
+use crate::event::{EventKind, NewEvent};
+use crate::fault::StoreFault;
+use crate::sql::{few_sizes, placeholders, sql};
+use crate::transaction::Transaction;
+
+impl Transaction<'_> {
+    /// Applies one card event; see [`Transaction::apply_card_events`].
+    pub fn apply_card_event(
+        &mut self,
+        event: &CardEvent,
+        policy: &LifecyclePolicy,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<CertificateId>, StoreFault> {
+        self.apply_card_events(std::slice::from_ref(event), policy, now)
+    }
+
+    /// The cascade: remembers what happened to each card certificate, and changes the certificates linked to it as policy says.
+    /// Returns the certificates that this call changed. Hundreds of events take a few dozens of statements.
+    ///
+    /// Idempotent, and indifferent to order: an event that comes again, late or after a later one changes nothing more. It goes
+    /// by what is known of the cards and not by the inbox, which others can write. What was pushed came through the RA, which is not
+    /// believed: it can hold and end, but it neither releases or lifts anything, nor does its sequence number put off what is heard
+    /// otherwise.
+    ///
+    /// Errors: [`StoreFault::Misuse`] for a revocation for the reason certificateHold, which is none.
+    pub fn apply_card_events(
+        &mut self,
+        events: &[CardEvent],
+        policy: &LifecyclePolicy,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<CertificateId>, StoreFault> {
+        if events.iter().any(|event| event.change.reason() == Some(RevocationReason::CertificateHold)) {
+            return Err(StoreFault::Misuse("a hold of a card certificate is no revocation"));
+        }
+        let named: Vec<_> = events.iter().map(|event| (&event.issuer_key_id, &event.serial)).collect();
+        let mut cards = card::lock(self.session, &named)?;
+        let mut linked = Linked::lock(self.session, &cards)?;
+        let mut changed = Vec::new();
+        for event in events {
+            let place = cards.binary_search_by(|card| (&card.issuer_key_id, &card.serial).cmp(&(&event.issuer_key_id, &event.serial)));
+            let card = place.ok().and_then(|place| cards.get_mut(place)).ok_or(StoreFault::Corrupt("a card was not locked"))?;
+            changed.extend(self.apply_one(card, linked.of(card.id), event, policy, now));
+        }
+        card::write(self.session, &cards)?;
+        linked.write(self.session, None, now)?;
+        self.mark_applied(events, now)?;
+        changed.sort_unstable();
+        changed.dedup();
+        Ok(changed)
+    }
+
+    fn apply_one(
+        &mut self,
+        card: &mut LockedCard,
+        linked: &mut [Standing],
+        event: &CardEvent,
+        policy: &LifecyclePolicy,
+        now: DateTime<Utc>,
+    ) -> Vec<CertificateId> {
+        let is_believed = event.source != CardEventSource::Push;
+        let is_release = matches!(event.change, CardChange::Released { .. });
+        if is_release && !is_believed {
+            return Vec::new();
+        }
+        let mut record = card.record;
+        if event.source == CardEventSource::Comparison {
+            // Who is asked how a card stands tells it as of the last event, which may be known already, and overrules a made-up one.
+            record.last_sequence = record.last_sequence.filter(|last| event.sequence < *last);
+        }
+        if !record.counts(&event.change, event.sequence) {
+            return Vec::new();
+        }
+        let mut after = record.after(&event.change, event.sequence, kind(linked));
+        if !is_believed {
+            after.last_sequence = card.record.last_sequence;
+        }
+        if is_release {
+            card.released_at = Some(now);
+        }
+        self.tell_card(card.record.standing, after.standing, &event.event_id, now);
+        card.record = after;
+        let origin = Origin::CardEvent { id: event.event_id.clone() };
+        let grounds = Grounds { by: &origin, card_change: Some(event.change.kind()), instruction: None, policy };
+        self.reach(linked, &Command::Card(event.change), is_believed, &grounds, now)
+    }
+
+    /// Leaves the event of a card's new standing, if it is new.
+    pub(crate) fn tell_card(&mut self, before: CardStanding, after: CardStanding, event_id: &str, now: DateTime<Utc>) {
+        let (kind, data) = match (before, after) {
+            (before, after) if before == after => return,
+            (_, CardStanding::Ended(revocation)) => {
+                (EventKind::CardRevoked, json!({"event_id": event_id, "reason": revocation.reason}))
+            }
+            (_, CardStanding::Held { .. }) => (EventKind::CardHeld, json!({"event_id": event_id})),
+            (_, CardStanding::Good) => (EventKind::CardReleased, json!({"event_id": event_id})),
+        };
+        self.emit(NewEvent::new(kind, now, data));
+    }
+
+    /// Does what follows from a card's change, or from a batch, to the certificates that hang on the card; those that it changed.
+    pub(crate) fn reach(
+        &mut self,
+        linked: &mut [Standing],
+        command: &Command,
+        may_lift: bool,
+        grounds: &Grounds<'_>,
+        now: DateTime<Utc>,
+    ) -> Vec<CertificateId> {
+        let mut changed = Vec::new();
+        for standing in linked {
+            let before = standing.certificate.state;
+            // What follows is refused only for certificates that a batch's hold comes too late for.
+            let Ok(Some(change)) = standing.take(command, grounds.policy, now) else { continue };
+            if !may_lift && matches!(change, Change::HoldLifted { .. } | Change::Released { .. }) {
+                standing.certificate.state = before;
+                continue;
+            }
+            self.emit(standing.event(&change, grounds, now));
+            changed.push(standing.id);
+        }
+        changed
+    }
+}
+
+/// What the card certificates are for, if it is known: what hangs on them is for the same.
+fn kind(linked: &[Standing]) -> Option<CertificateKind> {
+    linked.first().map(|standing| standing.certificate.kind)
+}
+
+/// The certificates linked to some cards, locked.
+pub(crate) struct Linked {
+    by_card: HashMap<i64, Vec<Standing>>,
+}
+
+impl Linked {
+    /// Locks everything that hangs on these cards, which are locked themselves.
+    pub(crate) fn lock(session: &mut Session, cards: &[LockedCard]) -> Result<Self, StoreFault> {
+        let mut ids: Vec<i64> = cards.iter().map(|card| card.id).collect();
+        ids.sort_unstable();
+        let mut by_card: HashMap<i64, Vec<Standing>> = HashMap::new();
+        for some in few_sizes(&ids) {
+            let lock = if session.update_lock().is_empty() { "" } else { " FOR UPDATE OF c" };
+            let text = format!(
+                "SELECT l.card_id, {} FROM link AS l JOIN certificate AS c ON c.id = l.certificate_id \
+                 WHERE l.card_id IN ({}) ORDER BY c.id{lock}",
+                standing::COLUMNS,
+                placeholders(some.len())
+            );
+            let select = some.iter().fold(sql(text), |select, id| select.bind(*id));
+            for (card, standing) in standing::read(session, select, |row| row.big())? {
+                by_card.entry(card).or_default().push(standing);
+            }
+        }
+        Ok(Self { by_card })
+    }
+
+    /// What hangs on one card.
+    pub(crate) fn of(&mut self, card: i64) -> &mut [Standing] {
+        self.by_card.get_mut(&card).map_or(&mut [], Vec::as_mut_slice)
+    }
+
+    /// Brings what was done to the certificates to the database.
+    pub(crate) fn write(&self, session: &mut Session, instruction: Option<&Sha256Digest>, now: DateTime<Utc>) -> Result<(), StoreFault> {
+        standing::write(session, self.by_card.values().flatten(), instruction, now)
+    }
+}
