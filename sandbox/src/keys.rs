@@ -171,6 +171,11 @@ impl Key {
         matches!(self.signer, Signer::P384(_))
     }
 
+    /// Whether it is an RSA key, sound or weak.
+    pub fn is_rsa(&self) -> bool {
+        matches!(self.signer, Signer::Rsa(_) | Signer::Weak(_))
+    }
+
     /// Signs as ES256 does (RFC 7518 section 3.4): 64 octets, r and s. Only P-256 keys can.
     pub fn sign_es256(&self, message: &[u8]) -> Result<Vec<u8>, KeyFault> {
         let Signer::P256(_) = &self.signer else { return Err(KeyFault::Signing) };

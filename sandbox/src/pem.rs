@@ -67,6 +67,14 @@ pub fn write_secret(path: &Path, content: impl AsRef<[u8]>) -> Result<(), PemFau
     file.write_all(content.as_ref()).map_err(fault)
 }
 
+/// Removes a file; one that is not there is removed.
+pub fn remove(path: &Path) -> Result<(), PemFault> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(PemFault::File { path: path.to_owned(), source }),
+        _ => Ok(()),
+    }
+}
+
 /// Reads the first block of that label from a file.
 pub fn read(path: &Path, label: &'static str) -> Result<Vec<u8>, PemFault> {
     let text = fs::read_to_string(path).map_err(|source| PemFault::File { path: path.to_owned(), source })?;

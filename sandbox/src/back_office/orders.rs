@@ -173,6 +173,8 @@ pub struct Faults {
     pub withhold: u32,
     /// So many of the next events are told twice.
     pub deliver_twice: u32,
+    /// So many of the next events are told as of a type that nobody knows.
+    pub misname: u32,
     /// Every page of the feed and every push is told back to front.
     pub reverse: bool,
     /// The feed shows nothing that happens from now on, until this is set back.

@@ -1,6 +1,6 @@
 //! What happened, and in which order feed and push tell of it: the right one, unless a fault is ordered.
 
-use super::events::{CardEvent, EventPage, FeedEvent};
+use super::events::{BatchEvent, CardEvent, EventPage, FeedEvent};
 use super::orders::Faults;
 
 /// Every event in the order in which it happened, and two tellings of it, which name events by their place.
@@ -47,8 +47,12 @@ impl Telling {
     }
 
     /// Tells an event as the faults want it.
-    pub(crate) fn tell(&mut self, event: FeedEvent) {
+    pub(crate) fn tell(&mut self, mut event: FeedEvent) {
         let place = self.happened.len();
+        if used(&mut self.faults.misname) {
+            let (FeedEvent::Card(CardEvent { event_type, .. }) | FeedEvent::Batch(BatchEvent { event_type, .. })) = &mut event;
+            "reviewed".clone_into(event_type);
+        }
         self.happened.push(event);
         if used(&mut self.faults.withhold) {
             self.withheld.push(place);

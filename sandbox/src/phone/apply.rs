@@ -12,8 +12,9 @@ use x509_cert::Certificate;
 use super::PhoneFault;
 use super::pkcs10::{Pkcs10, pkcs10};
 use super::ra_client::{RaAnswer, RaClient};
-use super::statement::{Device, Replaces, StatedRequest, Statement};
+use super::statement::{Device, NamedCertificate, Replaces, StatedRequest, Statement};
 use crate::card::{Card, SignedMessage, sign};
+use crate::instruction::Signer;
 use crate::keys::{Key, KeyAlgorithm};
 use crate::kind::Kind;
 use crate::pem;
@@ -71,6 +72,36 @@ pub struct Enrolled {
     pub certificate: Vec<u8>,
     /// Its key.
     pub key: Key,
+}
+
+impl Enrolled {
+    /// Its name.
+    pub fn name(&self) -> NamedCertificate {
+        NamedCertificate { kind: self.kind, serial: self.serial.clone() }
+    }
+
+    /// Whether that is its name.
+    pub fn is(&self, name: &NamedCertificate) -> bool {
+        self.name().is(name)
+    }
+
+    /// Certificate and key, to sign with.
+    pub fn signer(&self) -> Signer<'_> {
+        Signer { certificate: &self.certificate, key: &self.key }
+    }
+
+    pub(super) fn save(&self, directory: &Path) -> Result<(), PhoneFault> {
+        let (certificate, key) = enrol_file_names(self.kind);
+        pem::write(&directory.join(certificate), pem::encode(pem::CERTIFICATE, &self.certificate))?;
+        Ok(pem::write_secret(&directory.join(key), self.key.to_pem())?)
+    }
+
+    /// Removes what [`Self::save`] wrote.
+    pub(super) fn remove(&self, directory: &Path) -> Result<(), PhoneFault> {
+        let (certificate, key) = enrol_file_names(self.kind);
+        pem::remove(&directory.join(certificate))?;
+        Ok(pem::remove(&directory.join(key))?)
+    }
 }
 
 /// What came of an application.
@@ -188,13 +219,16 @@ impl Enrolment {
         self.certificates.iter().find(|enrolled| enrolled.kind == kind)
     }
 
+    /// The token that opens the application's state and the phone's commands, if an answer brought it.
+    pub fn token(&self) -> Option<&str> {
+        self.answers.iter().find_map(|answer| answer.text_of("token"))
+    }
+
     /// Writes `phone-<kind>.pem`, `phone-<kind>.key.pem`, `application.cms` and `application-answer.json` into an existing
     /// directory.
     pub fn save(&self, directory: &Path) -> Result<(), PhoneFault> {
         for enrolled in &self.certificates {
-            let (certificate, key) = enrol_file_names(enrolled.kind);
-            pem::write(&directory.join(certificate), pem::encode(pem::CERTIFICATE, &enrolled.certificate))?;
-            pem::write_secret(&directory.join(key), enrolled.key.to_pem())?;
+            enrolled.save(directory)?;
         }
         pem::write(&directory.join("application.cms"), &self.cms)?;
         if let Some(answer) = self.answers.last() {

@@ -1,20 +1,28 @@
-//! The soft phone: makes keys, has the card sign an application, and brings home certificates.
+//! The soft phone: makes keys, has the card sign an application, brings home certificates, instructs the RA, and obeys its
+//! commands.
 
 mod apply;
+mod commands;
 mod deviation;
+mod handset;
+mod instruct;
 mod pkcs10;
 mod ra_client;
 mod statement;
 
 pub(crate) use apply::submit_and_wait;
 pub use apply::{Application, ApplyWish, Enrolled, Enrolment, apply, build_application, enrol_file_names};
+pub use commands::{CommandAction, DeviceCommand, Reply};
 pub use deviation::{Deviation, build_deviating_application};
+pub use handset::Phone;
+pub use instruct::{CertificatesToEnd, HolderAction, build_instruction, build_key_compromise_report, instruct, report_key_compromise};
 pub use pkcs10::{KEY_COMPROMISE_NAME, Pkcs10, pkcs10};
 pub use ra_client::{Challenge, RaAnswer, RaClient, RaSettings};
-pub use statement::{Device, LeftBehind, Replaces, StatedRequest, Statement};
+pub use statement::{Device, NamedCertificate, Replaces, StatedRequest, Statement};
 
 use crate::card::{CardFault, CmsFault};
 use crate::http::HttpFault;
+use crate::jws::JwsFault;
 use crate::keys::KeyFault;
 use crate::kind::Kind;
 use crate::pem::PemFault;
@@ -34,6 +42,18 @@ pub enum PhoneFault {
     /// A file failed.
     #[error(transparent)]
     File(#[from] PemFault),
+    /// A command's signature is not to be believed.
+    #[error(transparent)]
+    Jws(#[from] JwsFault),
+    /// A command came after its time.
+    #[error("the command has expired")]
+    Expired,
+    /// The key was erased or locked.
+    #[error("the phone's {kind} key is erased or locked")]
+    NoKey {
+        /// Which.
+        kind: Kind,
+    },
     /// The RA was not reached.
     #[error(transparent)]
     Http(#[from] HttpFault),

@@ -8,6 +8,10 @@ use serde_json::Value;
 
 use super::PhoneFault;
 use crate::http::{HttpAnswer, HttpClient, HttpSettings};
+use crate::jws::Jwks;
+
+/// The header that a phone shows its token in.
+const TOKEN_HEADER: &str = "Tsunagi-Application-Token";
 
 /// How to reach the registration authority.
 #[derive(Debug, Clone)]
@@ -84,7 +88,50 @@ impl RaClient {
             // The token opens the application: it is shown to nobody but the RA it came from.
             return Err(PhoneFault::Answer("status_url leads elsewhere".to_owned()));
         }
-        Ok(self.http.get(&url, &[("Tsunagi-Application-Token", token)])?.into())
+        Ok(self.http.get(&url, &[(TOKEN_HEADER, token)])?.into())
+    }
+
+    /// Sends a holder's instruction (CMS, DER); any answer is fine with it.
+    pub fn instruct(&self, cms: &[u8]) -> Result<RaAnswer, PhoneFault> {
+        Ok(self.http.post(&format!("{}/v1/instructions", self.url), &[], "application/cms", cms)?.into())
+    }
+
+    /// Asks what became of an instruction or a report.
+    pub fn instruction(&self, id: &str) -> Result<RaAnswer, PhoneFault> {
+        Ok(self.http.get(&format!("{}/v1/instructions/{id}", self.url), &[])?.into())
+    }
+
+    /// Sends a report of a compromised key (PKCS#10, DER); any answer is fine with it.
+    pub fn report_key_compromise(&self, pkcs10: &[u8]) -> Result<RaAnswer, PhoneFault> {
+        Ok(self.http.post(&format!("{}/v1/key-compromises", self.url), &[], "application/pkcs10", pkcs10)?.into())
+    }
+
+    /// The keys that sign commands.
+    pub fn command_keys(&self) -> Result<Jwks, PhoneFault> {
+        let answer = RaAnswer::from(self.http.get(&format!("{}/v1/device-command-keys", self.url), &[])?);
+        match answer.status {
+            200 => serde_json::from_value(answer.json).map_err(|error| PhoneFault::Answer(error.to_string())),
+            _ => Err(answer.refusal()),
+        }
+    }
+
+    /// The commands that wait for the phone of an application: each a JWS.
+    pub fn commands(&self, application_id: &str, token: &str) -> Result<Vec<String>, PhoneFault> {
+        let url = format!("{}/v1/applications/{application_id}/commands", self.url);
+        let answer = RaAnswer::from(self.http.get(&url, &[(TOKEN_HEADER, token)])?);
+        if answer.status != 200 {
+            return Err(answer.refusal());
+        }
+        let entries = answer.json.get("commands").and_then(Value::as_array);
+        let entries = entries.ok_or_else(|| PhoneFault::Answer("commands is missing".to_owned()))?;
+        let text = |entry: &Value| entry.get("message").and_then(Value::as_str).map(str::to_owned);
+        entries.iter().map(text).collect::<Option<_>>().ok_or_else(|| PhoneFault::Answer("a command without its message".to_owned()))
+    }
+
+    /// Tells what became of a command; any answer is fine with it.
+    pub fn command_result(&self, application_id: &str, token: &str, command: &str, result: &Value) -> Result<RaAnswer, PhoneFault> {
+        let url = format!("{}/v1/applications/{application_id}/commands/{command}/result", self.url);
+        Ok(self.http.post(&url, &[(TOKEN_HEADER, token)], "application/json", result.to_string().as_bytes())?.into())
     }
 }
 

@@ -39,12 +39,12 @@ pub struct Device {
     pub command_key: Option<String>,
     /// Certificates of an earlier owner that the phone found in itself; at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_behind: Vec<LeftBehind>,
+    pub left_behind: Vec<NamedCertificate>,
 }
 
-/// A certificate of an earlier owner.
+/// A smartphone certificate, by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftBehind {
+pub struct NamedCertificate {
     /// Its kind.
     pub kind: Kind,
     /// Its serial number, hex.
@@ -82,6 +82,13 @@ pub struct StatedRequest {
     pub kind: Kind,
     /// PKCS#10, base64 DER.
     pub pkcs10: String,
+}
+
+impl NamedCertificate {
+    /// Whether both name the same certificate; digits of either case.
+    pub fn is(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.serial.eq_ignore_ascii_case(&other.serial)
+    }
 }
 
 impl Statement {

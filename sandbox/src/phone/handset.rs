@@ -1,0 +1,240 @@
+//! A phone as a thing that stays: its certificates and keys, the key that confirms commands, and what it was told to do.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::PhoneFault;
+use super::apply::{ApplyWish, Enrolled, Enrolment, apply, enrol_file_names};
+use super::commands::{CommandAction, DeviceCommand, Reply};
+use super::instruct::{CertificatesToEnd, HolderAction, instruct, report_key_compromise};
+use super::ra_client::{RaAnswer, RaClient};
+use super::statement::{Device, NamedCertificate};
+use crate::card::Card;
+use crate::instruction::{Decision, Signer};
+use crate::keys::{Key, KeyAlgorithm};
+use crate::kind::Kind;
+use crate::pem;
+use crate::reason::Reason;
+
+/// The command key's file.
+const COMMAND_KEY_FILE: &str = "phone-command.key.pem";
+/// What else the phone remembers.
+const MEMORY_FILE: &str = "phone.json";
+
+/// A phone with certificates.
+#[derive(Debug)]
+pub struct Phone {
+    /// How it describes itself.
+    pub device: Device,
+    /// Its certificates with their keys; what was erased is gone.
+    pub certificates: Vec<Enrolled>,
+    audience: String,
+    application_id: String,
+    token: Option<String>,
+    command_key: Key,
+    locked: Vec<NamedCertificate>,
+    obeyed: Vec<String>,
+    directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Memory {
+    audience: String,
+    application_id: String,
+    token: Option<String>,
+    device: Device,
+    certificates: Vec<NamedCertificate>,
+    locked: Vec<NamedCertificate>,
+    obeyed: Vec<String>,
+}
+
+impl Phone {
+    /// Applies as a phone that takes commands: makes a command key and states it.
+    pub fn apply(ra: &RaClient, card: &Card, wish: &ApplyWish) -> Result<Self, PhoneFault> {
+        let command_key = Key::generate(KeyAlgorithm::P256)?;
+        let command_key_text = STANDARD.encode(command_key.public_key_info());
+        let device = Device { command_key: Some(command_key_text), ..wish.device.clone() };
+        let wish = ApplyWish { device, ..wish.clone() };
+        Ok(Self::new(apply(ra, card, &wish)?, &wish, command_key))
+    }
+
+    /// A phone around what an application brought; `command_key` is the one that the application stated.
+    pub fn new(enrolment: Enrolment, wish: &ApplyWish, command_key: Key) -> Self {
+        Self {
+            device: wish.device.clone(),
+            audience: wish.audience.clone(),
+            token: enrolment.token().map(str::to_owned),
+            application_id: enrolment.application_id,
+            certificates: enrolment.certificates,
+            command_key,
+            locked: Vec::new(),
+            obeyed: Vec::new(),
+            directory: None,
+        }
+    }
+
+    /// The RA's name for the application that brought the certificates.
+    pub fn application_id(&self) -> &str {
+        &self.application_id
+    }
+
+    /// The certificate of a kind, unless it was erased.
+    pub fn of(&self, kind: Kind) -> Option<&Enrolled> {
+        self.certificates.iter().find(|enrolled| enrolled.kind == kind)
+    }
+
+    /// Certificate and key of a kind, to sign with; refused if erased or locked.
+    pub fn signer(&self, kind: Kind) -> Result<Signer<'_>, PhoneFault> {
+        let enrolled = self.of(kind).ok_or(PhoneFault::NoKey { kind })?;
+        if self.locked.iter().any(|locked| enrolled.is(locked)) {
+            return Err(PhoneFault::NoKey { kind });
+        }
+        Ok(enrolled.signer())
+    }
+
+    /// Ends both certificates of this phone, signed with the key of either.
+    pub fn end(&self, ra: &RaClient, with: Kind, reason: Reason) -> Result<Decision, PhoneFault> {
+        self.instruct(ra, with, &HolderAction::End { certificates: CertificatesToEnd::ThisPhone, reason })
+    }
+
+    /// Asks for the holder's certificates and their history.
+    pub fn list(&self, ra: &RaClient, with: Kind) -> Result<Decision, PhoneFault> {
+        self.instruct(ra, with, &HolderAction::List)
+    }
+
+    /// Gives the RA another push token.
+    pub fn change_push_token(&mut self, ra: &RaClient, with: Kind, push_token: &str) -> Result<Decision, PhoneFault> {
+        let decision = self.instruct(ra, with, &HolderAction::PushToken { push_token: push_token.to_owned() })?;
+        self.device.push_token = Some(push_token.to_owned());
+        self.remember()?;
+        Ok(decision)
+    }
+
+    /// Any instruction, signed with the key of a kind.
+    pub fn instruct(&self, ra: &RaClient, with: Kind, action: &HolderAction) -> Result<Decision, PhoneFault> {
+        instruct(ra, &self.audience, self.signer(with)?, action)
+    }
+
+    /// Reports the key of a kind as compromised.
+    pub fn report_key_compromise(&self, ra: &RaClient, kind: Kind) -> Result<Decision, PhoneFault> {
+        report_key_compromise(ra, self.signer(kind)?.key)
+    }
+
+    /// Asks the RA for commands that wait, and verifies them.
+    pub fn commands(&self, ra: &RaClient) -> Result<Vec<DeviceCommand>, PhoneFault> {
+        let keys = ra.command_keys()?;
+        let texts = ra.commands(&self.application_id, self.token()?)?;
+        texts.iter().map(|text| DeviceCommand::verify(text, &keys)).collect()
+    }
+
+    /// Carries out a command, and tells the RA in that manner. `None`: nothing was told. A command that was carried out before
+    /// is only told of again.
+    pub fn obey(&mut self, ra: &RaClient, command: &DeviceCommand, reply: Reply) -> Result<Option<RaAnswer>, PhoneFault> {
+        if reply != Reply::Failed && !self.obeyed.contains(&command.command) {
+            self.carry_out(command)?;
+        }
+        let Some(body) = command.result(reply, &self.command_key)? else { return Ok(None) };
+        ra.command_result(&self.application_id, self.token()?, &command.command, &body).map(Some)
+    }
+
+    /// Asks, verifies, carries out and answers whatever waits; how many commands there were.
+    pub fn check_in(&mut self, ra: &RaClient, reply: Reply) -> Result<usize, PhoneFault> {
+        let commands = self.commands(ra)?;
+        for command in &commands {
+            if let Some(answer) = self.obey(ra, command, reply)?
+                && !(200..300).contains(&answer.status)
+            {
+                return Err(answer.refusal());
+            }
+        }
+        Ok(commands.len())
+    }
+
+    /// Whether the keys of a kind are there but locked.
+    pub fn is_locked(&self, kind: Kind) -> bool {
+        self.of(kind).is_some_and(|enrolled| self.locked.iter().any(|locked| enrolled.is(locked)))
+    }
+
+    /// Its certificates by name: what a next owner finds left behind.
+    pub fn names_of_certificates(&self) -> Vec<NamedCertificate> {
+        self.certificates.iter().map(Enrolled::name).collect()
+    }
+
+    /// Writes certificates, keys and memory into an existing directory; what is erased later is removed from it.
+    pub fn save(&mut self, directory: &Path) -> Result<(), PhoneFault> {
+        for enrolled in &self.certificates {
+            enrolled.save(directory)?;
+        }
+        pem::write_secret(&directory.join(COMMAND_KEY_FILE), self.command_key.to_pem())?;
+        self.directory = Some(directory.to_owned());
+        self.remember()
+    }
+
+    /// Reads what [`Self::save`] wrote.
+    pub fn load(directory: &Path) -> Result<Self, PhoneFault> {
+        let unreadable = |reason: String| PhoneFault::Answer(format!("{MEMORY_FILE}: {reason}"));
+        let memory = std::fs::read(directory.join(MEMORY_FILE)).map_err(|error| unreadable(error.to_string()))?;
+        let memory: Memory = serde_json::from_slice(&memory).map_err(|error| unreadable(error.to_string()))?;
+        let mut certificates = Vec::with_capacity(memory.certificates.len());
+        for named in memory.certificates {
+            let (certificate, key) = enrol_file_names(named.kind);
+            certificates.push(Enrolled {
+                kind: named.kind,
+                serial: named.serial,
+                certificate: pem::read(&directory.join(certificate), pem::CERTIFICATE)?,
+                key: Key::from_pkcs8(pem::read(&directory.join(key), pem::PRIVATE_KEY)?)?,
+            });
+        }
+        Ok(Self {
+            device: memory.device,
+            audience: memory.audience,
+            application_id: memory.application_id,
+            token: memory.token,
+            command_key: Key::from_pkcs8(pem::read(&directory.join(COMMAND_KEY_FILE), pem::PRIVATE_KEY)?)?,
+            certificates,
+            locked: memory.locked,
+            obeyed: memory.obeyed,
+            directory: Some(directory.to_owned()),
+        })
+    }
+
+    fn carry_out(&mut self, command: &DeviceCommand) -> Result<(), PhoneFault> {
+        match command.action {
+            CommandAction::Lock => self.locked.extend(command.certificates.iter().cloned()),
+            CommandAction::Erase => {
+                let is_named = |enrolled: &Enrolled| command.certificates.iter().any(|named| enrolled.is(named));
+                if let Some(directory) = &self.directory {
+                    for enrolled in self.certificates.iter().filter(|enrolled| is_named(enrolled)) {
+                        enrolled.remove(directory)?;
+                    }
+                }
+                self.certificates.retain(|enrolled| !is_named(enrolled));
+                self.device.left_behind.retain(|left| !command.certificates.iter().any(|named| left.is(named)));
+            }
+        }
+        self.obeyed.push(command.command.clone());
+        self.remember()
+    }
+
+    fn token(&self) -> Result<&str, PhoneFault> {
+        self.token.as_deref().ok_or_else(|| PhoneFault::Answer("the application's answer brought no token".to_owned()))
+    }
+
+    fn remember(&self) -> Result<(), PhoneFault> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let memory = Memory {
+            audience: self.audience.clone(),
+            application_id: self.application_id.clone(),
+            token: self.token.clone(),
+            device: self.device.clone(),
+            certificates: self.names_of_certificates(),
+            locked: self.locked.clone(),
+            obeyed: self.obeyed.clone(),
+        };
+        let memory = serde_json::to_vec_pretty(&memory).map_err(|error| PhoneFault::Answer(error.to_string()))?;
+        Ok(pem::write_secret(&directory.join(MEMORY_FILE), memory)?)
+    }
+}
