@@ -25,3 +25,7 @@ pub mod revocation;
 pub mod serial;
 pub mod signed_object;
 pub mod signer;
+pub mod time;
+
+#[cfg(test)]
+mod workshop;

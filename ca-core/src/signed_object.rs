@@ -1,7 +1,6 @@
 //! What certificates, CRLs, certification requests and OCSP answers have in common: something, the algorithm it was signed
 //! with, and the signature.
 
-use chrono::{DateTime, Utc};
 use der::asn1::BitString;
 use der::{Decode, Encode, Reader, SliceReader};
 use spki::AlgorithmIdentifierOwned;
@@ -53,11 +52,6 @@ impl<'a> SignedParts<'a> {
 /// A certificate in DER as PEM (RFC 7468 section 5).
 pub fn certificate_to_pem(der: &[u8]) -> Result<String, der::pem::Error> {
     der::pem::encode_string("CERTIFICATE", der::pem::LineEnding::LF, der)
-}
-
-/// An ASN.1 time as our own; `None` beyond what chrono can hold.
-pub(crate) fn instant(time: &x509_cert::time::Time) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp(i64::try_from(time.to_unix_duration().as_secs()).ok()?, 0)
 }
 
 /// A decoded serial number as our own; `None` for negative and for overlong ones.

@@ -1,11 +1,11 @@
 //! One entry of a list.
 
-use ca_core::revocation::{Revocation, RevocationReason};
+use ca_core::revocation::{CrlReason, Revocation, RevocationReason};
 use ca_core::serial::SerialNumber;
-use chrono::{DateTime, Utc};
+use ca_core::time::{from_time, to_time};
 use const_oid::db::rfc5280::ID_CE_CRL_REASONS;
 use der::asn1::{Int, OctetString};
-use der::{Decode, Encode, Enumerated, Sequence};
+use der::{Decode, Encode, Sequence};
 use x509_cert::ext::{Extension, Extensions};
 use x509_cert::time::Time;
 
@@ -29,58 +29,24 @@ pub struct RevokedCertificate {
     crl_entry_extensions: Option<Extensions>,
 }
 
-/// CRLReason (RFC 5280 section 5.3.1) without removeFromCRL, which belongs into delta CRLs.
-///
-/// ```text
-/// CRLReason ::= ENUMERATED { unspecified (0), keyCompromise (1), cACompromise (2), affiliationChanged (3), superseded (4),
-///      cessationOfOperation (5), certificateHold (6), removeFromCRL (8), privilegeWithdrawn (9), aACompromise (10) }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumerated)]
-#[repr(u8)]
-enum ReasonCode {
-    KeyCompromise = 1,
-    CaCompromise = 2,
-    AffiliationChanged = 3,
-    Superseded = 4,
-    CessationOfOperation = 5,
-    CertificateHold = 6,
-    PrivilegeWithdrawn = 9,
-    AaCompromise = 10,
-}
-
-impl ReasonCode {
-    const fn of(reason: RevocationReason) -> Option<Self> {
-        Some(match reason {
-            RevocationReason::Unspecified => return None,
-            RevocationReason::KeyCompromise => Self::KeyCompromise,
-            RevocationReason::CaCompromise => Self::CaCompromise,
-            RevocationReason::AffiliationChanged => Self::AffiliationChanged,
-            RevocationReason::Superseded => Self::Superseded,
-            RevocationReason::CessationOfOperation => Self::CessationOfOperation,
-            RevocationReason::CertificateHold => Self::CertificateHold,
-            RevocationReason::PrivilegeWithdrawn => Self::PrivilegeWithdrawn,
-            RevocationReason::AaCompromise => Self::AaCompromise,
-        })
-    }
-}
-
 impl RevokedCertificate {
     /// An entry for a revoked or held certificate; the time in whole seconds.
     ///
     /// # Errors
     /// If the time lies before 1970 or after 9999.
     pub fn new(serial: &SerialNumber, revocation: &Revocation) -> der::Result<Self> {
-        let extension = |reason: ReasonCode| {
+        let extension = |reason: RevocationReason| {
             Ok::<_, der::Error>(vec![Extension {
                 extn_id: ID_CE_CRL_REASONS,
                 critical: false,
-                extn_value: OctetString::new(reason.to_der()?)?,
+                extn_value: OctetString::new(CrlReason::from(reason).to_der()?)?,
             }])
         };
+        let told = Some(revocation.reason).filter(|reason| *reason != RevocationReason::Unspecified);
         Ok(Self {
             user_certificate: Int::new(&serial.to_der_content())?,
-            revocation_date: crate::list::time(revocation.at)?,
-            crl_entry_extensions: ReasonCode::of(revocation.reason).map(extension).transpose()?,
+            revocation_date: to_time(revocation.at)?,
+            crl_entry_extensions: told.map(extension).transpose()?,
         })
     }
 
@@ -95,11 +61,13 @@ impl RevokedCertificate {
 
     /// When and why; `None` if there is anything but a reasonCode that we could have written.
     pub fn revocation(&self) -> Option<Revocation> {
-        let at = DateTime::<Utc>::from_timestamp(i64::try_from(self.revocation_date.to_unix_duration().as_secs()).ok()?, 0)?;
+        let at = from_time(&self.revocation_date)?;
         let reason = match self.crl_entry_extensions.as_deref() {
             None => RevocationReason::Unspecified,
             Some([only]) if only.extn_id == ID_CE_CRL_REASONS && !only.critical => {
-                RevocationReason::from_code(ReasonCode::from_der(only.extn_value.as_bytes()).ok()? as u8)?
+                let reason = CrlReason::from_der(only.extn_value.as_bytes()).ok()?.to_reason()?;
+                // That one is told by leaving the extension out.
+                Some(reason).filter(|reason| *reason != RevocationReason::Unspecified)?
             }
             Some(_) => return None,
         };
@@ -109,6 +77,8 @@ impl RevokedCertificate {
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, Utc};
+
     use super::*;
 
     #[test]

@@ -1,7 +1,7 @@
 //! What stands between a list and the public.
 
 use ca_core::issuer::Issuer;
-use ca_core::revocation::RevocationReason;
+use ca_core::revocation::{Revocation, RevocationReason};
 use ca_core::serial::SerialNumber;
 use ca_core::signer::{signature_algorithm, verify};
 use const_oid::db::rfc5280::{ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_ISSUING_DISTRIBUTION_POINT};
@@ -43,21 +43,32 @@ pub enum GateFault {
     /// The new list's thisUpdate is before the last one's: a clock was set back.
     #[error("the new list would be older than the one before")]
     Older,
-    /// A certificate on the list before is missing, and has not expired long enough ago.
+    /// A certificate on the list before is missing, has not expired long enough ago, and was not on a hold that was lifted.
     #[error("certificate {0} was on the list before and is not on the new one")]
     Missing(SerialNumber),
-    /// A permanent revocation reads differently than on the list before.
+    /// A permanent revocation reads differently than on the list before, or a hold began earlier than was said there.
     #[error("the revocation of certificate {0} is not what it was on the list before")]
     Changed(SerialNumber),
-    /// The store could not say whether a missing certificate has expired.
+    /// The store could not say how a missing certificate stands.
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
 
+/// How a certificate stands that the list before has and the new one has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It expired so long ago that no entry is needed, whatever became of it.
+    LongExpired,
+    /// It is neither revoked nor on hold.
+    Free,
+    /// It belongs on the list: it is revoked or on hold, or was never issued as far as the store knows.
+    Listed,
+}
+
 /// Reads the new list back and compares it with what it should say and, entry by entry, with the list before.
 ///
-/// `previous` is the DER of the list before. `may_leave` says whether a certificate has expired so long ago that its entry is no
-/// longer needed. Both lists are walked side by side: neither is held in memory a second time.
+/// `previous` is the DER of the list before. `standing` says how a certificate stands whose entry is missing now. Both lists are
+/// walked side by side: neither is held in memory a second time.
 ///
 /// # Errors
 /// See [`GateFault`].
@@ -67,14 +78,14 @@ pub fn check(
     heading: &Heading,
     entries: u64,
     previous: Option<&[u8]>,
-    may_leave: impl FnMut(&SerialNumber) -> Result<bool, StoreFault>,
+    standing: impl FnMut(&SerialNumber) -> Result<Standing, StoreFault>,
 ) -> Result<(), GateFault> {
     let list = ReadBack::from_der(der).map_err(GateFault::Unreadable)?;
     check_signature(&list, issuer)?;
     check_heading(&list, issuer, heading)?;
     check_entries(&list, entries)?;
     match previous {
-        Some(previous) => check_against(&list, previous, may_leave),
+        Some(previous) => check_against(&list, previous, standing),
         None => Ok(()),
     }
 }
@@ -135,7 +146,7 @@ fn check_entries(list: &ReadBack<'_>, expected: u64) -> Result<(), GateFault> {
 fn check_against(
     list: &ReadBack<'_>,
     previous: &[u8],
-    mut may_leave: impl FnMut(&SerialNumber) -> Result<bool, StoreFault>,
+    mut standing: impl FnMut(&SerialNumber) -> Result<Standing, StoreFault>,
 ) -> Result<(), GateFault> {
     let previous = ReadBack::from_der(previous).map_err(GateFault::PreviousUnreadable)?;
     if list.this_update < previous.this_update {
@@ -148,15 +159,34 @@ fn check_against(
         while present.next_if(|entry| entry.serial().is_some_and(|present| present < serial)).is_some() {}
         match present.next_if(|entry| entry.serial().as_ref() == Some(&serial)) {
             Some(now) => check_unchanged(&before, &now, serial)?,
-            None if may_leave(&serial)? => {}
-            None => return Err(GateFault::Missing(serial)),
+            None => check_left(&before, serial, &mut standing)?,
         }
     }
     Ok(())
 }
 
-/// A permanent revocation never changes; a hold may become one.
+/// A permanent revocation never changes. A hold may become one, from its own date; if it was lifted meanwhile, whatever stands now
+/// began later.
 fn check_unchanged(before: &RevokedCertificate, now: &RevokedCertificate, serial: SerialNumber) -> Result<(), GateFault> {
-    let held = before.revocation().is_some_and(|revocation| revocation.reason == RevocationReason::CertificateHold);
-    if held || before.to_der().ok() == now.to_der().ok() { Ok(()) } else { Err(GateFault::Changed(serial)) }
+    let unchanged = before.to_der().ok() == now.to_der().ok();
+    let not_earlier = hold_of(before).zip(now.revocation()).is_some_and(|(hold, now)| hold.at <= now.at);
+    if unchanged || not_earlier { Ok(()) } else { Err(GateFault::Changed(serial)) }
+}
+
+/// An entry leaves when its certificate has expired for long enough, or if it was a hold and the certificate is free of it. There is
+/// no removeFromCRL for that: it belongs into delta CRLs (RFC 5280 section 5.3.1).
+fn check_left(
+    before: &RevokedCertificate,
+    serial: SerialNumber,
+    standing: &mut impl FnMut(&SerialNumber) -> Result<Standing, StoreFault>,
+) -> Result<(), GateFault> {
+    match standing(&serial)? {
+        Standing::LongExpired => Ok(()),
+        Standing::Free if hold_of(before).is_some() => Ok(()),
+        Standing::Free | Standing::Listed => Err(GateFault::Missing(serial)),
+    }
+}
+
+fn hold_of(entry: &RevokedCertificate) -> Option<Revocation> {
+    entry.revocation().filter(|revocation| revocation.reason == RevocationReason::CertificateHold)
 }

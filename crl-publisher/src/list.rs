@@ -2,13 +2,13 @@
 
 use ca_core::issuer::{CaKey, Issuer};
 use ca_core::signer::{Signer, SignerFault, signature_algorithm};
+use ca_core::time::to_time;
 use chrono::{DateTime, Utc};
 use const_oid::db::rfc5280::{ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_ISSUING_DISTRIBUTION_POINT};
 use der::asn1::{BitStringRef, OctetString, Uint};
-use der::{DateTime as DerDateTime, Encode, Header, Tag, TagNumber};
+use der::{Encode, Header, Tag, TagNumber};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::AuthorityKeyIdentifier;
-use x509_cert::time::Time;
 
 use crate::entry::RevokedCertificate;
 
@@ -88,8 +88,8 @@ pub fn sign(issuer: &Issuer, heading: &Heading, entries: &Entries) -> Result<Vec
     V2.encode_to_vec(&mut content)?;
     content.extend_from_slice(&algorithm);
     content.extend_from_slice(ca_key.subject_name_der());
-    time(heading.this_update)?.encode_to_vec(&mut content)?;
-    time(heading.next_update)?.encode_to_vec(&mut content)?;
+    to_time(heading.this_update)?.encode_to_vec(&mut content)?;
+    to_time(heading.next_update)?.encode_to_vec(&mut content)?;
     // An empty list is left out, not written empty (RFC 5280 section 5.1.2.6).
     if entries.count > 0 {
         append(&mut content, Tag::Sequence, &entries.encoded)?;
@@ -139,12 +139,6 @@ fn extensions(ca_key: &CaKey, number: u64) -> der::Result<Vec<Extension>> {
 pub(crate) fn issuing_distribution_point(ca_key: &CaKey) -> der::Result<Vec<u8>> {
     let name = wrap(Tag::ContextSpecific { constructed: true, number: TagNumber(0) }, ca_key.distribution_point_der())?;
     wrap(Tag::Sequence, &name)
-}
-
-/// UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 section 5.1.2.4); a fraction of a second is cut off.
-pub(crate) fn time(moment: DateTime<Utc>) -> der::Result<Time> {
-    let seconds = u64::try_from(moment.timestamp()).map_err(|_| der::ErrorKind::DateTime)?;
-    Ok(Time::from(DerDateTime::from_unix_duration(std::time::Duration::from_secs(seconds))?))
 }
 
 fn wrap(tag: Tag, content: &[u8]) -> der::Result<Vec<u8>> {

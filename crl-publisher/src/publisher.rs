@@ -15,7 +15,7 @@ use schema::{Event, EventKind, EventPosition, Reader, StoreFault, Wake, Writer};
 
 use crate::entry::RevokedCertificate;
 use crate::follower::{Cause, Follower, Latest};
-use crate::gate::{self, GateFault};
+use crate::gate::{self, GateFault, Standing};
 use crate::list::{self, Entries, Heading, ListFault};
 use crate::schedule::Schedule;
 use crate::settings::{AtOnce, CrlSettings, SettingsRefusal};
@@ -179,8 +179,9 @@ impl Publisher {
     }
 
     /// The entries are read in pages, each at another moment, with no snapshot held. Still every revocation up to the position
-    /// noted before the first page is on the list: it was committed before, and revocation is permanent, so no page can miss it.
-    /// Later ones may or may not be; they have a later position and make another list due.
+    /// noted before the first page is on the list: it was committed before, and revocation is permanent, so no page can miss it; nor
+    /// can it miss a hold, unless that was lifted since. What changed later may or may not be on it, has a later position and makes
+    /// another list due.
     fn make(&self, issuer: &Issuer, cause: Cause, lease: Option<&Lease>) -> Result<(Published, Latest), PublishFault> {
         let ca_key = issuer.ca_key().id();
         let now = self.clock.now();
@@ -199,7 +200,11 @@ impl Publisher {
         let entries = self.entries(ca_key, keep_from)?;
         let der = list::sign(issuer, &heading, &entries)?;
         gate::check(&der, issuer, &heading, entries.count(), previous.as_ref().map(|crl| crl.der.as_slice()), |serial| {
-            Ok(self.reader.certificate_status(ca_key, serial)?.is_some_and(|status| status.not_after < keep_from))
+            Ok(match self.reader.certificate_status(ca_key, serial)? {
+                Some(status) if status.not_after < keep_from => Standing::LongExpired,
+                Some(status) if status.revocation.is_none() => Standing::Free,
+                _ => Standing::Listed,
+            })
         })?;
 
         let crl = StoredCrl {
@@ -245,7 +250,7 @@ impl Publisher {
         }
     }
 
-    /// Looks at what is new in the store: lists that another leader published, and revocations.
+    /// Looks at what is new in the store: lists that another leader published, revocations, holds, and holds that were lifted.
     fn follow(&mut self, now: DateTime<Utc>) -> Result<(), StoreFault> {
         for (issuer, follower) in &mut self.issuers {
             let ca_key = issuer.ca_key().id();
@@ -271,18 +276,20 @@ impl Publisher {
             let events = self.reader.events_after(seen, EVENT_PAGE)?;
             let Some(last) = events.last() else { break };
             seen = last.position;
-            for event in events.iter().filter(|event| event.kind == EventKind::CertificateRevoked) {
-                self.notice(event, now);
+            for event in &events {
+                match event.kind {
+                    EventKind::CertificateRevoked => self.notice(event, is_urgent(event), now),
+                    EventKind::CertificateHeld | EventKind::CertificateReleased => self.notice(event, false, now),
+                    _ => {}
+                }
             }
         }
         self.seen = Some(seen);
         Ok(())
     }
 
-    /// An event that does not say its reason or CA key counts as urgent, and for all: a list too many does no harm.
-    fn notice(&mut self, event: &Event, now: DateTime<Utc>) {
-        let word = |key: &str| event.data.get(key).and_then(|value| value.as_str());
-        let urgent = word("reason").and_then(|reason| reason.parse::<RevocationReason>().ok()).is_none_or(RevocationReason::is_urgent);
+    /// An event that does not say its CA key counts for all: a list too many does no harm.
+    fn notice(&mut self, event: &Event, urgent: bool, now: DateTime<Utc>) {
         if self.settings.at_once == AtOnce::Urgent && !urgent {
             return;
         }
@@ -301,4 +308,10 @@ impl Publisher {
         let left = next.and_then(|next| (next - now).to_std().ok()).unwrap_or(Duration::ZERO);
         if next.is_none() { POLL } else { left.clamp(Duration::from_millis(1), POLL) }
     }
+}
+
+/// A revocation that does not say its reason counts as urgent.
+fn is_urgent(event: &Event) -> bool {
+    let reason = event.data.get("reason").and_then(|value| value.as_str());
+    reason.and_then(|reason| reason.parse::<RevocationReason>().ok()).is_none_or(RevocationReason::is_urgent)
 }

@@ -1,5 +1,6 @@
 //! Reading a list, strictly, without holding its entries in memory twice.
 
+use ca_core::time::{from_time, to_time};
 use chrono::{DateTime, Utc};
 use const_oid::db::rfc5280::ID_CE_CRL_NUMBER;
 use der::asn1::BitString;
@@ -129,10 +130,10 @@ impl Iterator for Entries<'_> {
 }
 
 fn instant(time: Time) -> der::Result<DateTime<Utc>> {
+    let at = from_time(&time).ok_or(der::ErrorKind::DateTime)?;
     // From 2050 on UTCTime cannot, and until then GeneralizedTime must not be used.
-    let canonical = crate::list::time(DateTime::<Utc>::from(time.to_system_time()))?;
-    if canonical.to_der()? != time.to_der()? {
+    if to_time(at)?.to_der()? != time.to_der()? {
         return Err(der::ErrorKind::DateTime.into());
     }
-    Ok(time.to_system_time().into())
+    Ok(at)
 }

@@ -14,15 +14,14 @@ use ca_core::signer::KeyType;
 use chrono::Utc;
 use crl_publisher::{CrlSettings, DownloadService, Publisher, http};
 use support::issuer;
-use support::store::Store;
 
 #[actix_web::test]
 async fn lists_and_certificates_are_sent_with_validators_and_not_sent_twice() {
     let now = Utc::now();
-    let (store, settings) = (Store::new(), CrlSettings::default());
+    let (store, settings) = (TestDatabase::sqlite(), CrlSettings::default());
     let issuer = issuer(1, CertificateKind::Signature, 1, KeyType::EcdsaP256, now);
     store.add_ca_key(issuer.ca_key(), now);
-    let (reader, writer) = (store.database.reader(), store.database.writer());
+    let (reader, writer) = (store.reader(), store.writer());
     let service = Arc::new(DownloadService::new(reader.clone(), Arc::new(SystemClock), &settings));
     let app = init_service(App::new().configure(http::routes(service))).await;
     let ask = |method: Method, path: &str, condition: Option<(header::HeaderName, String)>| {
@@ -76,10 +75,10 @@ async fn lists_and_certificates_are_sent_with_validators_and_not_sent_twice() {
 #[actix_web::test]
 async fn whatever_else_is_asked_for_is_not_found() {
     let now = Utc::now();
-    let store = Store::new();
+    let store = TestDatabase::sqlite();
     let issuer = issuer(1, CertificateKind::Signature, 1, KeyType::EcdsaP256, now);
     store.add_ca_key(issuer.ca_key(), now);
-    let service = DownloadService::new(store.database.reader(), Arc::new(SystemClock), &CrlSettings::default());
+    let service = DownloadService::new(store.reader(), Arc::new(SystemClock), &CrlSettings::default());
     let app = init_service(App::new().configure(http::routes(Arc::new(service)))).await;
     for path in [
         "/crl/signature-2.crl",

@@ -9,7 +9,7 @@ use ca_core::revocation::RevocationReason as Reason;
 use ca_core::serial::SerialNumber;
 use ca_core::signer::{FileSigner, KeyType};
 use chrono::{SubsecRound, TimeDelta, Utc};
-use crl_publisher::gate::{self, GateFault};
+use crl_publisher::gate::{self, GateFault, Standing};
 use crl_publisher::list::{Entries, Heading, sign};
 use crl_publisher::read_back::ReadBack;
 use der::{Decode, Encode};
@@ -35,8 +35,8 @@ fn some() -> Entries {
     ])
 }
 
-fn never(_: &SerialNumber) -> Result<bool, StoreFault> {
-    Ok(false)
+fn never(_: &SerialNumber) -> Result<Standing, StoreFault> {
+    Ok(Standing::Listed)
 }
 
 #[test]
@@ -160,12 +160,12 @@ fn entries_out_of_order_or_twice_are_not_let_through() {
 }
 
 #[test]
-fn an_entry_leaves_only_if_its_certificate_expired_and_a_permanent_one_never_changes() {
+fn the_entry_of_a_revocation_leaves_only_if_its_certificate_expired_and_never_changes() {
     let issuer = signature_ca();
     let before = sign(&issuer, &heading(1), &some()).unwrap();
-    let against = |new: &Entries, may_leave: &dyn Fn(&SerialNumber) -> Result<bool, StoreFault>| {
+    let against = |new: &Entries, standing: &dyn Fn(&SerialNumber) -> Result<Standing, StoreFault>| {
         let der = sign(&issuer, &heading(2), new).unwrap();
-        gate::check(&der, &issuer, &heading(2), new.count(), Some(&before), may_leave)
+        gate::check(&der, &issuer, &heading(2), new.count(), Some(&before), standing)
     };
     against(&some(), &never).unwrap();
 
@@ -174,7 +174,7 @@ fn an_entry_leaves_only_if_its_certificate_expired_and_a_permanent_one_never_cha
     let held = ("8001", "2026-02-03T00:00:00Z", Reason::CertificateHold);
     let without = entries(&[one, held]);
     assert!(matches!(against(&without, &never), Err(GateFault::Missing(missing)) if missing == serial(SERIAL)));
-    against(&without, &|left| Ok(*left == serial(SERIAL))).unwrap();
+    against(&without, &|left| Ok(if *left == serial(SERIAL) { Standing::LongExpired } else { Standing::Listed })).unwrap();
     assert!(matches!(against(&without, &|_| Err(StoreFault::Stopped)), Err(GateFault::Store(StoreFault::Stopped))));
     for (last_or_first, missing) in [(entries(&[one, middle]), "8001"), (entries(&[middle, held]), "01")] {
         assert!(matches!(against(&last_or_first, &never), Err(GateFault::Missing(found)) if found == serial(missing)));
@@ -183,10 +183,37 @@ fn an_entry_leaves_only_if_its_certificate_expired_and_a_permanent_one_never_cha
 
     let sooner = entries(&[one, (SERIAL, "2026-02-02T10:20:29Z", Reason::AffiliationChanged), held]);
     assert!(matches!(against(&sooner, &never), Err(GateFault::Changed(changed)) if changed == serial(SERIAL)));
-    let released_into_revocation = entries(&[one, middle, ("8001", "2026-02-04T00:00:00Z", Reason::KeyCompromise)]);
-    against(&released_into_revocation, &never).unwrap();
     let more = entries(&[("00FF", "2026-02-01T00:00:00Z", Reason::Superseded)]);
-    assert!(against(&more, &|_| Ok(true)).is_ok());
+    assert!(against(&more, &|_| Ok(Standing::LongExpired)).is_ok());
+}
+
+#[test]
+fn a_hold_leaves_when_it_was_lifted_or_becomes_permanent_from_its_own_date() {
+    let issuer = signature_ca();
+    let before = sign(&issuer, &heading(1), &some()).unwrap();
+    let against = |new: &Entries, standing: Standing| {
+        let der = sign(&issuer, &heading(2), new).unwrap();
+        gate::check(&der, &issuer, &heading(2), new.count(), Some(&before), |_| Ok(standing))
+    };
+    let one = ("01", "2026-02-01T00:00:00Z", Reason::Unspecified);
+    let middle = (SERIAL, "2026-02-02T10:20:30Z", Reason::AffiliationChanged);
+    let without_hold = entries(&[one, middle]);
+    against(&without_hold, Standing::Free).unwrap();
+    assert!(matches!(against(&without_hold, Standing::Listed), Err(GateFault::Missing(missing)) if missing == serial("8001")));
+    // What was revoked for good stays, even if the store says that the certificate lives again.
+    let without_revocation = entries(&[one, ("8001", "2026-02-03T00:00:00Z", Reason::CertificateHold)]);
+    assert!(matches!(against(&without_revocation, Standing::Free), Err(GateFault::Missing(missing)) if missing == serial(SERIAL)));
+
+    for (time, reason) in [
+        ("2026-02-03T00:00:00Z", Reason::KeyCompromise),
+        // Lifted, and later revoked, or held for another cause.
+        ("2026-02-04T00:00:00Z", Reason::KeyCompromise),
+        ("2026-02-04T00:00:00Z", Reason::CertificateHold),
+    ] {
+        against(&entries(&[one, middle, ("8001", time, reason)]), Standing::Listed).unwrap();
+    }
+    let sooner = entries(&[one, middle, ("8001", "2026-02-02T23:59:59Z", Reason::KeyCompromise)]);
+    assert!(matches!(against(&sooner, Standing::Listed), Err(GateFault::Changed(changed)) if changed == serial("8001")));
 }
 
 #[test]

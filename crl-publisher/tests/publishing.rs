@@ -16,7 +16,7 @@ use crl_publisher::read_back::ReadBack;
 use crl_publisher::{AtOnce, Cause, CrlSettings, GateFault, PublishFault, Published, Publisher};
 use schema::StoreFault;
 use schema::lease::Lease;
-use support::store::Store;
+use schema::testing::TestDatabase;
 use support::{at, issuer, openssl_crl, serial};
 
 #[derive(Clone)]
@@ -35,7 +35,7 @@ impl Clock for TestClock {
 }
 
 struct House {
-    store: Store,
+    store: TestDatabase,
     clock: TestClock,
     issuers: Vec<Issuer>,
 }
@@ -45,7 +45,7 @@ const AUTHENTICATION: CaKeyId = CaKeyId(2);
 
 fn house() -> House {
     let now = at("2026-03-01T12:30:00Z");
-    let store = Store::new();
+    let store = TestDatabase::sqlite();
     let issuers = vec![
         issuer(1, CertificateKind::Signature, 1, KeyType::EcdsaP256, now),
         issuer(2, CertificateKind::Authentication, 1, KeyType::EcdsaP256, now),
@@ -58,12 +58,12 @@ fn house() -> House {
 
 impl House {
     fn publisher(&self, settings: CrlSettings) -> Publisher {
-        let database = &self.store.database;
+        let database = self.store.database();
         Publisher::new(self.issuers.clone(), database.reader(), database.writer(), Arc::new(self.clock.clone()), settings).unwrap()
     }
 
     fn listed(&self, ca_key: CaKeyId) -> Vec<(String, Reason)> {
-        let crl = self.store.database.reader().latest_crl(ca_key).unwrap().unwrap();
+        let crl = self.store.reader().latest_crl(ca_key).unwrap().unwrap();
         let list = ReadBack::from_der(&crl.der).unwrap();
         let entries = list.entries().map(|entry| entry.unwrap());
         entries.map(|entry| (entry.serial().unwrap().to_string(), entry.revocation().unwrap().reason)).collect()
@@ -104,9 +104,9 @@ fn a_revocation_is_listed_after_the_delay_for_its_key_alone_even_if_it_happened_
     let house = house();
     let end = at("2027-01-01T00:00:00Z");
     for number in ["0A", "8001", "FF"] {
-        house.store.issue(AUTHENTICATION, &serial(number), end);
+        house.store.put_certificate(AUTHENTICATION, &serial(number), end);
     }
-    house.store.issue(SIGNATURE, &serial("0B"), end);
+    house.store.put_certificate(SIGNATURE, &serial("0B"), end);
     run(&mut house.publisher(CrlSettings::default()));
 
     house.revoke(AUTHENTICATION, "FF", "2026-03-01T12:31:00Z", Reason::AffiliationChanged);
@@ -125,17 +125,52 @@ fn a_revocation_is_listed_after_the_delay_for_its_key_alone_even_if_it_happened_
     assert_eq!(house.listed(AUTHENTICATION), expected);
     assert_eq!(house.listed(SIGNATURE), []);
     assert_eq!(run(&mut publisher), []);
-    let crl = house.store.database.reader().latest_crl(AUTHENTICATION).unwrap().unwrap();
+    let crl = house.store.reader().latest_crl(AUTHENTICATION).unwrap().unwrap();
     let said = openssl_crl(&crl.der, house.issuers[1].ca_key().certificate_der());
     assert!(said.contains("Serial Number: 8001") && said.contains("Serial Number: FF"), "{said}");
+}
+
+#[test]
+fn a_hold_shows_on_the_list_leaves_it_when_lifted_and_keeps_its_date_when_it_becomes_permanent() {
+    let house = house();
+    for number in ["0A", "0B"] {
+        house.store.put_certificate(SIGNATURE, &serial(number), at("2027-01-01T00:00:00Z"));
+    }
+    let settings = CrlSettings { delay_milliseconds: 0, interval_seconds: 0, ..CrlSettings::default() };
+    let mut publisher = house.publisher(settings);
+    run(&mut publisher);
+    let mut listed_after = |when: &str| {
+        house.clock.set(when);
+        assert_eq!(run(&mut publisher).iter().map(|one| (one.ca_key, one.cause)).collect::<Vec<_>>(), [(SIGNATURE, Cause::Revocation)]);
+        let crl = house.store.reader().latest_crl(SIGNATURE).unwrap().unwrap();
+        let list = ReadBack::from_der(&crl.der).unwrap();
+        let entries = list.entries().map(|entry| entry.unwrap());
+        entries.map(|entry| (entry.serial().unwrap(), entry.revocation().unwrap())).collect::<Vec<_>>()
+    };
+    let held = Revocation { at: at("2026-03-01T12:31:00Z"), reason: Reason::CertificateHold };
+    for number in ["0A", "0B"] {
+        house.store.revoke(SIGNATURE, &serial(number), held);
+    }
+    assert_eq!(listed_after("2026-03-01T12:32:00Z"), [(serial("0A"), held), (serial("0B"), held)]);
+
+    house.store.lift(SIGNATURE, &serial("0A"), at("2026-03-01T12:33:00Z"));
+    assert_eq!(listed_after("2026-03-01T12:34:00Z"), [(serial("0B"), held)]);
+
+    house.revoke(SIGNATURE, "0B", "2026-03-01T12:35:00Z", Reason::KeyCompromise);
+    let permanent = Revocation { reason: Reason::KeyCompromise, ..held };
+    assert_eq!(listed_after("2026-03-01T12:36:00Z"), [(serial("0B"), permanent)]);
+
+    let again = Revocation { at: at("2026-03-01T12:37:00Z"), ..held };
+    house.store.revoke(SIGNATURE, &serial("0A"), again);
+    assert_eq!(listed_after("2026-03-01T12:38:00Z"), [(serial("0A"), again), (serial("0B"), permanent)]);
 }
 
 #[test]
 fn with_urgent_only_the_others_wait_for_the_regular_list() {
     let house = house();
     let end = at("2027-01-01T00:00:00Z");
-    house.store.issue(SIGNATURE, &serial("0A"), end);
-    house.store.issue(SIGNATURE, &serial("0B"), end);
+    house.store.put_certificate(SIGNATURE, &serial("0A"), end);
+    house.store.put_certificate(SIGNATURE, &serial("0B"), end);
     let mut publisher = house.publisher(CrlSettings { at_once: AtOnce::Urgent, ..CrlSettings::default() });
     run(&mut publisher);
     house.revoke(SIGNATURE, "0A", "2026-03-01T12:31:00Z", Reason::Superseded);
@@ -151,8 +186,8 @@ fn with_urgent_only_the_others_wait_for_the_regular_list() {
 #[test]
 fn an_expired_entry_stays_for_one_regular_list_and_then_leaves() {
     let house = house();
-    house.store.issue(SIGNATURE, &serial("0A"), at("2026-03-01T12:45:00Z"));
-    house.store.issue(SIGNATURE, &serial("0B"), at("2026-03-01T13:00:00Z"));
+    house.store.put_certificate(SIGNATURE, &serial("0A"), at("2026-03-01T12:45:00Z"));
+    house.store.put_certificate(SIGNATURE, &serial("0B"), at("2026-03-01T13:00:00Z"));
     let mut publisher = house.publisher(CrlSettings::default());
     run(&mut publisher);
     for number in ["0A", "0B"] {
@@ -175,19 +210,19 @@ fn an_expired_entry_stays_for_one_regular_list_and_then_leaves() {
 #[test]
 fn a_store_that_forgot_a_revocation_gets_no_list_and_the_last_one_stays() {
     let house = house();
-    house.store.issue(SIGNATURE, &serial("0A"), at("2027-01-01T00:00:00Z"));
+    house.store.put_certificate(SIGNATURE, &serial("0A"), at("2027-01-01T00:00:00Z"));
     house.revoke(SIGNATURE, "0A", "2026-03-01T12:00:00Z", Reason::Superseded);
     let mut publisher = house.publisher(CrlSettings::default());
     assert_eq!(run(&mut publisher)[0].entries, 1);
-    house.store.execute("UPDATE certificate SET state = 1, reason = NULL, revoked_at = NULL");
+    house.store.execute("UPDATE certificate SET state = 1, reason = NULL, revoked_at = NULL").unwrap();
     house.clock.set("2026-03-01T13:00:00Z");
     let outcomes = publisher.run_once(None).unwrap();
     assert!(matches!(&outcomes[0], Err(PublishFault::Gate(GateFault::Missing(missing))) if *missing == serial("0A")), "{outcomes:?}");
     assert!(outcomes[1].is_ok(), "the other key's list is not kept back");
-    assert_eq!(house.store.database.reader().latest_crl(SIGNATURE).unwrap().unwrap().number, 1);
+    assert_eq!(house.store.reader().latest_crl(SIGNATURE).unwrap().unwrap().number, 1);
     // It is tried again, but not at once; the number that was not used stays unused.
     assert_eq!(publisher.due(house.clock.now()).unwrap(), []);
-    house.store.execute("UPDATE certificate SET state = 3, reason = 4, revoked_at = 1772366400000");
+    house.store.execute("UPDATE certificate SET state = 3, reason = 4, revoked_at = 1772366400000").unwrap();
     house.clock.set("2026-03-01T13:00:10Z");
     assert_eq!(run(&mut publisher).iter().map(|one| (one.ca_key, one.number)).collect::<Vec<_>>(), [(SIGNATURE, 3)]);
 }
@@ -197,7 +232,7 @@ fn whoever_lost_the_lease_publishes_nothing() {
     let house = house();
     let now = house.clock.now();
     let take = |owner: &'static str, now: DateTime<Utc>| {
-        let writer = house.store.database.writer();
+        let writer = house.store.writer();
         writer.write(move |tx| tx.acquire_lease("ca", owner, now, TimeDelta::seconds(10))).unwrap().unwrap()
     };
     let first: Lease = take("one", now);
@@ -217,8 +252,8 @@ fn whoever_lost_the_lease_publishes_nothing() {
 #[test]
 fn the_loop_publishes_soon_after_a_revocation_and_stops_when_told() {
     let house = house();
-    house.store.issue(SIGNATURE, &serial("0A"), at("2027-01-01T00:00:00Z"));
-    let database = house.store.database.clone();
+    house.store.put_certificate(SIGNATURE, &serial("0A"), at("2027-01-01T00:00:00Z"));
+    let database = house.store.database().clone();
     let settings = CrlSettings { delay_milliseconds: 0, interval_seconds: 0, ..CrlSettings::default() };
     let mut publisher = house.publisher(settings);
     let wake = database.wake();

@@ -1,9 +1,8 @@
 //! From a question to a signed answer.
 
-use ca_core::ocsp::{
-    CertStatus, OcspResponse, ResponseData, RevokedInfo, SingleResponse, Version, from_generalized_time, to_generalized_time,
-};
+use ca_core::ocsp::{CertStatus, OcspResponse, ResponseData, RevokedInfo, SingleResponse, Version};
 use ca_core::serial::SerialNumber;
+use ca_core::time::{from_generalized_time, to_generalized_time};
 use chrono::{DateTime, TimeDelta, Utc};
 use der::Encode;
 use der::asn1::Null;

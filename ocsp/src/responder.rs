@@ -7,6 +7,7 @@ use ca_core::key::PublicKey;
 use ca_core::ocsp::{BasicOcspResponse, ResponderId, ResponseData, oid};
 use ca_core::signed_object::SignedParts;
 use ca_core::signer::{Signer, signature_algorithm};
+use ca_core::time::from_time;
 use chrono::{DateTime, Utc};
 use der::{Decode, Encode};
 use spki::AlgorithmIdentifierOwned;
@@ -65,14 +66,11 @@ impl Responder {
             return Err(NotAResponder::NotDelegated);
         }
         let key = tbs.subject_public_key_info().subject_public_key.as_bytes().ok_or(NotAResponder::Malformed)?;
-        let instant = |time: x509_cert::time::Time| {
-            i64::try_from(time.to_unix_duration().as_secs()).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0))
-        };
         Ok(Self {
             id: ResponderId::by_key(key).map_err(malformed)?,
             algorithm: signature_algorithm(signer.key_type()),
-            not_before: instant(tbs.validity().not_before).ok_or(NotAResponder::Malformed)?,
-            not_after: instant(tbs.validity().not_after).ok_or(NotAResponder::Malformed)?,
+            not_before: from_time(&tbs.validity().not_before).ok_or(NotAResponder::Malformed)?,
+            not_after: from_time(&tbs.validity().not_after).ok_or(NotAResponder::Malformed)?,
             certificate_der,
             signer,
         })

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ca_core::kind::CertificateKind;
-use ca_core::ocsp::{CertIdHash, CertStatus, Nonce, OcspResponseStatus, RevokedInfo, from_generalized_time};
+use ca_core::ocsp::{CertIdHash, CertStatus, Nonce, OcspResponseStatus, RevokedInfo};
 use ca_core::revocation::{Revocation, RevocationReason};
 use ca_core::signer::{FileSigner, KeyType, Signer};
+use ca_core::time::from_generalized_time;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use der::Encode;
 use der::asn1::Null;

@@ -13,15 +13,16 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ca_core::clock::Clock;
 use ca_core::digest::Sha256Digest;
 use ca_core::kind::CertificateKind;
-use ca_core::ocsp::{CertIdHash, CertStatus, Nonce, OcspResponse, OcspResponseStatus, from_generalized_time};
+use ca_core::ocsp::{CertIdHash, CertStatus, Nonce, OcspResponse, OcspResponseStatus};
 use ca_core::revocation::{Revocation, RevocationReason};
 use ca_core::signer::{FileSigner, KeyType, Signer};
+use ca_core::time::from_generalized_time;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use der::Decode;
 use der::asn1::Null;
 use ocsp::{OcspService, OcspSettings, http};
 use schema::authority::NewResponder;
-use support::store::Store;
+use schema::testing::TestDatabase;
 use support::{TestCa, basic, request, serial};
 
 #[derive(Clone)]
@@ -34,7 +35,7 @@ impl Clock for TestClock {
 }
 
 struct House {
-    store: Store,
+    store: TestDatabase,
     clock: TestClock,
     ca: TestCa,
     service: Arc<OcspService>,
@@ -47,11 +48,11 @@ fn start() -> DateTime<Utc> {
 /// A CA key in the store, and a service that holds its responder's key; the responder's certificate is not in the store yet.
 fn house() -> House {
     let clock = TestClock(Arc::new(Mutex::new(start())));
-    let store = Store::new();
+    let store = TestDatabase::sqlite();
     let ca = TestCa::new(1, CertificateKind::Signature, 1, start());
     store.add_ca_key(ca.ca_key(), start());
     let keys = vec![Arc::clone(&ca.responder_key)];
-    let service = OcspService::new(OcspSettings::default(), store.database.reader(), keys, Arc::new(clock.clone())).unwrap();
+    let service = OcspService::new(OcspSettings::default(), store.reader(), keys, Arc::new(clock.clone())).unwrap();
     House { store, clock, ca, service: Arc::new(service) }
 }
 
@@ -62,7 +63,7 @@ impl House {
             ca_core::issuer::create_responder_certificate(&self.ca.issuer, key.public_key_info(), life, from, &mut support::Unrecorded);
         let new = NewResponder::from(&signed.unwrap());
         assert_eq!(new.public_key_sha256, Sha256Digest::of(key.public_key_info()));
-        self.store.database.writer().write(move |tx| tx.add_responder(&new, from)).unwrap();
+        self.store.writer().write(move |tx| tx.add_responder(&new, from)).unwrap();
     }
 
     fn ask(&self, number: u64) -> Vec<u8> {
@@ -111,20 +112,33 @@ fn a_new_responder_certificate_is_taken_up_without_a_restart_and_an_expired_one_
 }
 
 #[test]
-fn good_held_and_revoked_follow_the_store_at_once() {
+fn good_held_lifted_and_revoked_follow_the_store_at_once() {
     let house = house();
     house.certify(&house.ca.responder_key, start(), TimeDelta::hours(1));
     let (key, number) = (house.ca.ca_key().id(), serial(0x80FF));
     let reply = || told(&house.service.reply(&house.ask(0x80FF)).der);
     assert_eq!(reply(), CertStatus::Unknown(Null));
-    house.store.issue(key, &number, start() + TimeDelta::days(100));
+    house.store.put_certificate(key, &number, start() + TimeDelta::days(100));
     assert_eq!(reply(), CertStatus::Good(Null));
-    for reason in [RevocationReason::CertificateHold, RevocationReason::AffiliationChanged] {
-        house.store.revoke(key, &number, Revocation { at: start(), reason });
+    let revoked_since = |at: DateTime<Utc>, reason| {
         let CertStatus::Revoked(info) = reply() else { panic!("not revoked") };
-        assert_eq!(from_generalized_time(info.revocation_time), Some(start().trunc_subsecs(0)));
+        assert_eq!(from_generalized_time(info.revocation_time), Some(at.trunc_subsecs(0)));
         assert_eq!(info.revocation_reason.unwrap().to_reason(), Some(reason));
-    }
+    };
+    let hold = |minute| {
+        let at = start() + TimeDelta::minutes(minute);
+        house.store.revoke(key, &number, Revocation { at, reason: RevocationReason::CertificateHold });
+        revoked_since(at, RevocationReason::CertificateHold);
+        at
+    };
+    hold(0);
+    house.store.lift(key, &number, start() + TimeDelta::minutes(1));
+    assert_eq!(reply(), CertStatus::Good(Null));
+    // A hold that becomes permanent keeps its date.
+    let held_again = hold(2);
+    let reason = RevocationReason::AffiliationChanged;
+    house.store.revoke(key, &number, Revocation { at: start() + TimeDelta::minutes(3), reason });
+    revoked_since(held_again, reason);
     // Several at once, some unknown, one twice.
     let ids = [0x80FF_u64, 1, 0x80FF].map(|number| house.ca.id(CertIdHash::Sha1, &serial(number))).to_vec();
     let several = house.service.reply(&request(ids, None));
@@ -135,9 +149,9 @@ fn good_held_and_revoked_follow_the_store_at_once() {
 fn a_store_that_fails_means_try_later_and_never_good() {
     let house = house();
     house.certify(&house.ca.responder_key, start(), TimeDelta::hours(1));
-    house.store.issue(house.ca.ca_key().id(), &serial(1), start() + TimeDelta::days(100));
+    house.store.put_certificate(house.ca.ca_key().id(), &serial(1), start() + TimeDelta::days(100));
     assert_eq!(told(&house.service.reply(&house.ask(1)).der), CertStatus::Good(Null));
-    house.store.execute("ALTER TABLE certificate RENAME TO lost");
+    house.store.execute("ALTER TABLE certificate RENAME TO lost").unwrap();
     assert_eq!(status_of(&house.service.reply(&house.ask(1)).der), OcspResponseStatus::TryLater);
 }
 
@@ -145,7 +159,7 @@ fn a_store_that_fails_means_try_later_and_never_good() {
 fn more_requests_at_once_than_allowed_are_not_let_in_until_others_are_done() {
     let house = house();
     let settings = OcspSettings { max_in_flight: 2, ..OcspSettings::default() };
-    let service = OcspService::new(settings, house.store.database.reader(), vec![], Arc::new(house.clock.clone())).unwrap();
+    let service = OcspService::new(settings, house.store.reader(), vec![], Arc::new(house.clock.clone())).unwrap();
     let (first, second) = (service.admit(), service.admit());
     assert!(first.is_some() && second.is_some());
     assert!(service.admit().is_none());

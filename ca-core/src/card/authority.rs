@@ -9,7 +9,8 @@ use crate::card::identity::KeyIdentifier;
 use crate::digest::sha1;
 use crate::key::{self, PublicKey};
 use crate::kind::CertificateKind;
-use crate::signed_object::{self, SignedParts};
+use crate::signed_object::SignedParts;
+use crate::time;
 
 /// One key generation of a card CA, trusted because the operator configured it.
 ///
@@ -75,8 +76,8 @@ impl CardAuthority {
             key_id: key_id.ok_or(AuthorityFault::Malformed)?,
             key_octets,
             public_key,
-            not_before: signed_object::instant(&tbs.validity().not_before).ok_or(AuthorityFault::Malformed)?,
-            not_after: signed_object::instant(&tbs.validity().not_after).ok_or(AuthorityFault::Malformed)?,
+            not_before: time::from_time(&tbs.validity().not_before).ok_or(AuthorityFault::Malformed)?,
+            not_after: time::from_time(&tbs.validity().not_after).ok_or(AuthorityFault::Malformed)?,
         })
     }
 

@@ -18,6 +18,7 @@ use crate::key::PublicKey;
 use crate::refusal::Refusal;
 use crate::serial::SerialNumber;
 use crate::signed_object;
+use crate::time;
 
 /// The most octets a card certificate may have. Real ones have about 1,700.
 pub const MAX_OCTETS: usize = 8_192;
@@ -103,8 +104,8 @@ impl UnverifiedCardCertificate {
             der: der.to_vec(),
             identity,
             issuer: tbs.issuer().to_der().map_err(|_| Refused::Malformed)?,
-            not_before: signed_object::instant(&tbs.validity().not_before).ok_or(Refused::Malformed)?,
-            not_after: signed_object::instant(&tbs.validity().not_after).ok_or(Refused::Malformed)?,
+            not_before: time::from_time(&tbs.validity().not_before).ok_or(Refused::Malformed)?,
+            not_after: time::from_time(&tbs.validity().not_after).ok_or(Refused::Malformed)?,
             public_key: PublicKey::from_info(tbs.subject_public_key_info()).map_err(|_| Refused::PublicKey)?,
             key_usage: extensions.key_usage,
             extended_key_usage: extensions.extended_key_usage,

@@ -20,8 +20,9 @@ use crate::application::ApplicationId;
 use crate::application::verified::{BasicAttribute, VerifiedRequest};
 use crate::card::identity::CardIdentity;
 use crate::digest::{Sha256Digest, sha1};
-use crate::issuer::{Issuer, encode_name, extension, key_usage, unix_time};
+use crate::issuer::{Issuer, encode_name, extension, key_usage};
 use crate::serial::SerialNumber;
+use crate::time::to_time;
 
 /// A certificate drawn up, every octet of it, but neither linted nor recorded: worth nothing yet.
 #[derive(Debug)]
@@ -175,7 +176,7 @@ impl Template {
             &facts.serial,
             facts.issuer.signature_algorithm_der(),
             facts.issuer.ca_key().subject_name_der(),
-            Validity::new(unix_time(facts.not_before)?, unix_time(facts.not_after)?),
+            Validity::new(to_time(facts.not_before)?, to_time(facts.not_after)?),
             subject,
             &asked.public_key_info,
             extensions,

@@ -10,12 +10,13 @@ use spki::SubjectPublicKeyInfoRef;
 use x509_cert::ext::pkix::{BasicConstraints, SubjectKeyIdentifier};
 use x509_cert::time::Validity;
 
-use super::rules::{authority_key_identifier, encode_name, extension, key_usage, unix_time};
+use super::rules::{authority_key_identifier, encode_name, extension, key_usage};
 use crate::digest::sha1;
 use crate::issuance::{LintFailure, RandomnessFault, TbsCertificate, assemble, judge};
 use crate::kind::CertificateKind;
 use crate::serial::SerialNumber;
 use crate::signer::{Signer, SignerFault, signature_algorithm};
+use crate::time::to_time;
 
 /// A CA certificate could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +71,7 @@ pub fn create_ca_certificate(
         &serial,
         &algorithm,
         &name_der,
-        Validity::new(unix_time(not_before)?, unix_time(not_after)?),
+        Validity::new(to_time(not_before)?, to_time(not_after)?),
         name,
         signer.public_key_info(),
         extensions,

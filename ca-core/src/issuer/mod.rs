@@ -9,7 +9,7 @@ pub use authority::{CaCertificateFault, create_ca_certificate};
 pub use ca_key::{CaKey, CaKeyFault, CaKeyId, CaUrls};
 pub use responder::{ResponderFault, create_responder_certificate};
 pub use rules::{Issuer, IssuerFault};
-pub(crate) use rules::{encode_name, extension, key_usage, unix_time};
+pub(crate) use rules::{encode_name, extension, key_usage};
 
 use policies::ProfileKind;
 

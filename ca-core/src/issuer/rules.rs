@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5280, rfc5912};
 use der::asn1::{Any, Ia5String, OctetString};
-use der::{DateTime as DerDateTime, Encode, Tag};
+use der::{Encode, Tag};
 use policies::lint::Authority;
 use policies::{AttributeKind, KeyUsageBit, NameAttribute, Policies, Profile};
 use x509_cert::attr::AttributeTypeAndValue;
@@ -18,7 +17,6 @@ use x509_cert::ext::pkix::{
     AccessDescription, AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, CrlDistributionPoints, ExtendedKeyUsage, KeyUsage,
 };
 use x509_cert::name::{RdnSequence, RelativeDistinguishedName};
-use x509_cert::time::Time;
 
 use super::CaKey;
 use crate::issuance::RandomnessFault;
@@ -149,12 +147,6 @@ pub(crate) fn encode_name(attributes: &[NameAttribute]) -> der::Result<RdnSequen
         name.push(RelativeDistinguishedName::try_from(vec![AttributeTypeAndValue { oid: attribute.kind.oid(), value }])?);
     }
     Ok(name)
-}
-
-/// UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5).
-pub(crate) fn unix_time(moment: DateTime<Utc>) -> der::Result<Time> {
-    let seconds = u64::try_from(moment.timestamp()).map_err(|_| der::ErrorKind::DateTime)?;
-    Ok(Time::from(DerDateTime::from_unix_duration(std::time::Duration::from_secs(seconds))?))
 }
 
 pub(crate) fn extension(oid: ObjectIdentifier, critical: bool, value: &impl Encode) -> der::Result<Extension> {

@@ -22,7 +22,6 @@
 mod basic_ocsp_response;
 mod cert_id;
 mod cert_status;
-mod crl_reason;
 mod nonce;
 mod ocsp_request;
 mod ocsp_response;
@@ -36,7 +35,6 @@ mod revoked_info;
 mod signature;
 mod single_response;
 mod tbs_request;
-mod time;
 
 #[cfg(test)]
 mod tests;
@@ -44,7 +42,6 @@ mod tests;
 pub use basic_ocsp_response::BasicOcspResponse;
 pub use cert_id::{CertId, CertIdHash};
 pub use cert_status::{CertStatus, UnknownInfo};
-pub use crl_reason::CrlReason;
 pub use nonce::{Nonce, NonceError};
 pub use ocsp_request::OcspRequest;
 pub use ocsp_response::{NotBasic, OcspResponse};
@@ -57,4 +54,3 @@ pub use revoked_info::RevokedInfo;
 pub use signature::Signature;
 pub use single_response::SingleResponse;
 pub use tbs_request::{TbsRequest, Version};
-pub use time::{from_generalized_time, to_generalized_time};

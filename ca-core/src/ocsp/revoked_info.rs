@@ -3,8 +3,8 @@
 use der::Sequence;
 use der::asn1::GeneralizedTime;
 
-use super::{CrlReason, to_generalized_time};
-use crate::revocation::{Revocation, RevocationReason};
+use crate::revocation::{CrlReason, Revocation, RevocationReason};
+use crate::time::to_generalized_time;
 
 /// RevokedInfo (RFC 6960 section 4.2.1).
 ///

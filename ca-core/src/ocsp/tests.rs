@@ -9,6 +9,7 @@ use x509_cert::Certificate;
 use super::*;
 use crate::revocation::{Revocation, RevocationReason};
 use crate::serial::SerialNumber;
+use crate::time::from_generalized_time;
 
 const CA: &[u8] = include_bytes!("fixtures/ca.der");
 const RESPONDER: &[u8] = include_bytes!("fixtures/responder.der");

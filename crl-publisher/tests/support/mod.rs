@@ -1,8 +1,6 @@
 //! CA keys made the way the product makes them, and OpenSSL.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-pub mod store;
-
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

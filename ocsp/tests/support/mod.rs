@@ -1,8 +1,6 @@
 //! CA keys with responders, made the way the product makes them, and requests as clients make them.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-pub mod store;
-
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::Path;

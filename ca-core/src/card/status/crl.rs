@@ -7,7 +7,6 @@ use const_oid::db::rfc5280;
 use der::{Decode, Encode};
 use x509_cert::crl::{CertificateList, RevokedCert};
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::crl::CrlReason;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{AuthorityKeyIdentifier, IssuingDistributionPoint};
 
@@ -15,9 +14,10 @@ use super::{CardStatusRefusal, MAX_CRL_OCTETS};
 use crate::card::authority::CardAuthority;
 use crate::card::identity::KeyIdentifier;
 use crate::card::path::ValidCardCertificate;
-use crate::revocation::{Revocation, RevocationReason};
+use crate::revocation::{CrlReason, Revocation, RevocationReason};
 use crate::serial::SerialNumber;
 use crate::signed_object::{self, SignedParts};
+use crate::time;
 
 /// A CRL that a card CA signed, with what it covers.
 #[derive(Debug, Clone)]
@@ -55,9 +55,9 @@ impl CardCrl {
         }
         Ok(Self {
             authority_key_id: authority.key_id().clone(),
-            this_update: signed_object::instant(&list.this_update).ok_or(Refused::Malformed)?,
+            this_update: time::from_time(&list.this_update).ok_or(Refused::Malformed)?,
             next_update: match &list.next_update {
-                Some(time) => Some(signed_object::instant(time).ok_or(Refused::Malformed)?),
+                Some(time) => Some(time::from_time(time).ok_or(Refused::Malformed)?),
                 None => None,
             },
             distribution_points,
@@ -149,14 +149,13 @@ fn read_entry(entry: &RevokedCert<x509_cert::certificate::Rfc5280>) -> Result<(S
     for extension in entry.crl_entry_extensions.as_deref().unwrap_or_default() {
         if extension.extn_id == rfc5280::ID_CE_CRL_REASONS {
             let code = CrlReason::from_der(extension.extn_value.as_bytes()).map_err(|_| CardStatusRefusal::Malformed)?;
-            let code = u8::try_from(code as u32).map_err(|_| CardStatusRefusal::Malformed)?;
             // removeFromCRL does not occur in full CRLs.
-            reason = RevocationReason::from_code(code).ok_or(CardStatusRefusal::Malformed)?;
+            reason = code.to_reason().ok_or(CardStatusRefusal::Malformed)?;
         } else if extension.critical {
             return Err(CardStatusRefusal::Malformed);
         }
     }
-    let at = signed_object::instant(&entry.revocation_date).ok_or(CardStatusRefusal::Malformed)?;
+    let at = time::from_time(&entry.revocation_date).ok_or(CardStatusRefusal::Malformed)?;
     let serial = signed_object::serial(&entry.serial_number).ok_or(CardStatusRefusal::Malformed)?;
     Ok((serial, Revocation { at, reason }))
 }

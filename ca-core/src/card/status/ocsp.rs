@@ -15,10 +15,10 @@ use crate::card::identity::KeyIdentifier;
 use crate::card::path::ValidCardCertificate;
 use crate::digest::Sha256Digest;
 use crate::key::PublicKey;
-use crate::ocsp::{
-    BasicOcspResponse, CertId, CertIdHash, CertStatus, OcspRequest, OcspResponse, OcspResponseStatus, from_generalized_time, oid,
-};
-use crate::signed_object::{self, SignedParts};
+use crate::ocsp::{BasicOcspResponse, CertId, CertIdHash, CertStatus, OcspRequest, OcspResponse, OcspResponseStatus, oid};
+use crate::revocation::CrlReason;
+use crate::signed_object::SignedParts;
+use crate::time::{self, from_generalized_time};
 
 /// The request, in DER, that asks the card CA for `card`'s status. Its CertID is made with SHA-1, which every responder
 /// understands and which is no question of security here.
@@ -62,7 +62,7 @@ pub(super) fn check(
     match &single.cert_status {
         CertStatus::Good(_) => Ok(()),
         CertStatus::Unknown(_) => Err(Refused::Unknown),
-        CertStatus::Revoked(info) => Err(Refused::of(info.revocation_reason.and_then(crate::ocsp::CrlReason::to_reason))),
+        CertStatus::Revoked(info) => Err(Refused::of(info.revocation_reason.and_then(CrlReason::to_reason))),
     }
 }
 
@@ -127,8 +127,8 @@ impl Responder {
         SignedParts::from_der(der).ok()?.verify(authority.public_key()).ok()?;
         Some(Self {
             key: PublicKey::from_info(tbs.subject_public_key_info()).ok()?,
-            not_before: signed_object::instant(&tbs.validity().not_before)?,
-            not_after: signed_object::instant(&tbs.validity().not_after)?,
+            not_before: time::from_time(&tbs.validity().not_before)?,
+            not_after: time::from_time(&tbs.validity().not_after)?,
         })
     }
 }

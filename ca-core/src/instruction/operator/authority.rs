@@ -10,7 +10,8 @@ use super::OperatorIdentity;
 use crate::digest::Sha256Digest;
 use crate::instruction::InstructionRefusal;
 use crate::key::{self, PublicKey};
-use crate::signed_object::{self, SignedParts};
+use crate::signed_object::SignedParts;
+use crate::time;
 
 /// The CAs that issue operators' certificates, one tier each: the same that the operators' listener trusts.
 #[derive(Debug, Clone, Default)]
@@ -128,5 +129,5 @@ impl Purposes {
 }
 
 fn validity(tbs: &TbsCertificate) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-    Some((signed_object::instant(&tbs.validity().not_before)?, signed_object::instant(&tbs.validity().not_after)?))
+    Some((time::from_time(&tbs.validity().not_before)?, time::from_time(&tbs.validity().not_after)?))
 }

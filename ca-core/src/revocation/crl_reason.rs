@@ -1,10 +1,10 @@
-//! Why a certificate was revoked, as OCSP writes it.
+//! Why a certificate was revoked, as OCSP answers and CRL entries write it.
 
 use der::Enumerated;
 
-use crate::revocation::RevocationReason;
+use super::RevocationReason;
 
-/// CRLReason (RFC 5280 section 5.3.1), which RFC 6960 imports.
+/// CRLReason (RFC 5280 section 5.3.1), which RFC 6960 imports. Unspecified is left out where we write it.
 ///
 /// ```text
 /// CRLReason ::= ENUMERATED {

@@ -1,6 +1,9 @@
 //! Why and when a certificate was revoked.
 
+mod crl_reason;
+
 use chrono::{DateTime, Utc};
+pub use crl_reason::CrlReason;
 pub use policies::{RevocationReason, UnknownReason};
 
 /// A revocation as relying parties learn it.
