@@ -16,3 +16,6 @@ pub const APPLICATION_CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unw
 /// The row of an application in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ApplicationId(pub i64);
+
+#[cfg(test)]
+mod tests;

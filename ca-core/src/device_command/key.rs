@@ -83,7 +83,7 @@ struct EcdsaSignature<'a> {
 }
 
 /// r and s of 32 octets each (RFC 7518 section 3.4), from the DER that signers give.
-fn fixed_length(der: &[u8]) -> Option<[u8; 64]> {
+pub(super) fn fixed_length(der: &[u8]) -> Option<[u8; 64]> {
     let EcdsaSignature { r, s } = EcdsaSignature::from_der(der).ok()?;
     let mut octets = [0; 64];
     for (number, end) in [(r, 32), (s, 64)] {

@@ -39,6 +39,11 @@ impl InstructionVerifier {
         Self { applications, own_keys, operators }
     }
 
+    /// How long challenges last.
+    pub fn challenge_policy(&self) -> &policies::ChallengePolicy {
+        &self.applications.policy().challenge
+    }
+
     /// All that can be said of a holder's instruction without asking anybody.
     pub fn verify_holder(
         &self,

@@ -52,3 +52,6 @@ impl SignedOperatorInstruction {
         &self.instruction
     }
 }
+
+#[cfg(test)]
+mod tests;
