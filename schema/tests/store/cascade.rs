@@ -4,17 +4,18 @@ use std::sync::Barrier;
 
 use ca_core::kind::CertificateKind;
 use ca_core::revocation::{Revocation, RevocationReason};
+use schema::card::CardStanding;
 use schema::card_event::{CardEvent, Receipt};
 use schema::certificate::{CertificateId, CertificateState};
 use schema::issuance::IssueRefusal;
-use schema::testing::{Sample, TestDatabase, add_ca_keys, moment};
+use schema::testing::{Sample, TestDatabase, add_ca_keys, jpki, moment};
 use schema::{EventKind, EventPosition, StoreFault, WriteError, on_each_database};
 
 const KIND: CertificateKind = CertificateKind::Signature;
 
 fn apply(store: &TestDatabase, event: &CardEvent, seconds: i64) -> Vec<CertificateId> {
     let event = event.clone();
-    store.writer().write(move |tx| tx.apply_card_event(&event, moment(seconds))).unwrap()
+    store.writer().write(move |tx| tx.apply_card_event(&event, &jpki(), moment(seconds))).unwrap()
 }
 
 fn receive(store: &TestDatabase, event: &CardEvent) -> Receipt {
@@ -58,9 +59,8 @@ on_each_database! {
         let status = store.reader().certificate_status(keys[0], &sample.serial(KIND)).unwrap().unwrap();
         assert_eq!(status.revocation, Some(Revocation { at: moment(100), reason: RevocationReason::KeyCompromise }));
         let card = sample.card(KIND);
-        let state = store.reader().card_state(&card.issuer_key_id, &card.serial).unwrap().unwrap();
-        assert_eq!(state.revocation, Some(Revocation { at: moment(9), reason: RevocationReason::KeyCompromise }));
-        assert_eq!(state.last_sequence, Some(9));
+        let record = store.reader().card_record(&card.issuer_key_id, &card.serial).unwrap().unwrap();
+        assert_eq!(record.standing, CardStanding::Ended(Revocation { at: moment(9), reason: RevocationReason::KeyCompromise }));
     }
 
     fn an_event_that_comes_before_the_application_refuses_it(store) {
@@ -102,10 +102,10 @@ on_each_database! {
     fn a_hold_is_no_revocation(store) {
         let sample = Sample::new(1, add_ca_keys(&store.writer()));
         let event = sample.card_revoked(KIND, 1, RevocationReason::CertificateHold);
-        let applied = store.writer().write(move |tx| tx.apply_card_event(&event, moment(1)));
+        let applied = store.writer().write(move |tx| tx.apply_card_event(&event, &jpki(), moment(1)));
         assert!(matches!(applied, Err(StoreFault::Misuse(_))));
         let card = sample.card(KIND);
-        assert_eq!(store.reader().card_state(&card.issuer_key_id, &card.serial).unwrap(), None);
+        assert_eq!(store.reader().card_record(&card.issuer_key_id, &card.serial).unwrap(), None);
     }
 
     fn issuance_and_cascade_at_once_never_leave_a_live_certificate_on_a_revoked_card(store) {
@@ -118,7 +118,7 @@ on_each_database! {
             let barrier = Barrier::new(2);
             std::thread::scope(|scope| {
                 scope.spawn(|| { barrier.wait(); let _ = sample.issue(&store.writer(), application, moment(2)); });
-                scope.spawn(|| { barrier.wait(); other.writer().write(move |tx| tx.apply_card_event(&event, moment(2))).unwrap(); });
+                scope.spawn(|| { barrier.wait(); other.writer().write(move |tx| tx.apply_card_event(&event, &jpki(), moment(2))).unwrap(); });
             });
             let status = store.reader().certificate_status(keys[0], &sample.serial(KIND)).unwrap();
             assert!(status.is_none_or(|status| status.state == CertificateState::Revoked));

@@ -172,7 +172,7 @@ fn each_role_can_do_its_work_as_its_user() {
     let second = renewed.accept(&ra.writer());
     renewed.issue(&ca.writer(), second, moment(3)).unwrap();
     assert_eq!(ca.reader().unapplied_card_events(10).unwrap().len(), 1);
-    ca.writer().write(move |tx| tx.apply_card_event(&event, moment(4))).unwrap();
+    ca.writer().write(move |tx| tx.apply_card_event(&event, &schema::testing::jpki(), moment(4))).unwrap();
     assert_eq!(ca.writer().write(|tx| tx.take_rejections()).unwrap(), 1);
     assert_eq!(ca.writer().write(|tx| tx.take_rejections()).unwrap(), 0);
     let lease = ca.writer().write(|tx| tx.acquire_lease("ca", "one", moment(0), chrono::TimeDelta::seconds(9))).unwrap().unwrap();

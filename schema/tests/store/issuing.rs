@@ -10,7 +10,7 @@ use schema::certificate::{CertificateFilter, CertificateState};
 use schema::fault::FaultClass;
 use schema::intent::StoredIntents;
 use schema::issuance::IssueRefusal;
-use schema::testing::{Sample, TestDatabase, add_ca_keys, moment};
+use schema::testing::{Sample, TestDatabase, add_ca_keys, jpki, moment};
 use schema::{EventKind, EventPosition, StoreFault, WriteError, on_each_database};
 
 fn live(store: &TestDatabase, holder_id: &str) -> usize {
@@ -106,7 +106,7 @@ on_each_database! {
         issuance.certificates[1].public_key_sha256 = first.certificates()[1].public_key_sha256;
         let refused = store.writer().write(move |tx| {
             tx.record_intents(&intents, moment(3))?;
-            tx.issue(&issuance, moment(3))
+            tx.issue(&issuance, &jpki(), moment(3))
         });
         assert_eq!(refused, Err(WriteError::Refused(IssueRefusal::KeyAlreadyCertified)));
         assert_eq!(live(store, &second.holder_id), 0);
@@ -123,7 +123,7 @@ on_each_database! {
         issuance.challenge = first.challenge();
         let refused = store.writer().write(move |tx| {
             tx.record_intents(&intents, moment(3))?;
-            tx.issue(&issuance, moment(3))
+            tx.issue(&issuance, &jpki(), moment(3))
         });
         assert_eq!(refused, Err(WriteError::Refused(IssueRefusal::ChallengeSpent)));
     }
@@ -134,7 +134,7 @@ on_each_database! {
         let application = sample.accept(&store.writer());
         sample.issue(&store.writer(), application, moment(2)).unwrap();
         let again = sample.issuance(application);
-        let refused = store.writer().write(move |tx| tx.issue(&again, moment(3)));
+        let refused = store.writer().write(move |tx| tx.issue(&again, &jpki(), moment(3)));
         assert_eq!(refused, Err(WriteError::Refused(IssueRefusal::AlreadyDecided)));
     }
 
@@ -142,7 +142,7 @@ on_each_database! {
         let sample = Sample::new(1, add_ca_keys(&store.writer()));
         let application = sample.accept(&store.writer());
         let issuance = sample.issuance(application);
-        let refused = store.writer().write(move |tx| tx.issue(&issuance, moment(2)));
+        let refused = store.writer().write(move |tx| tx.issue(&issuance, &jpki(), moment(2)));
         let Err(WriteError::Fault(fault)) = refused else { panic!("issued without intent") };
         assert_eq!(fault.class(), Some(FaultClass::ForeignKey));
     }

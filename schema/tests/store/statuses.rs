@@ -4,7 +4,7 @@ use ca_core::kind::CertificateKind;
 use ca_core::revocation::{Revocation, RevocationReason};
 use ca_core::serial::SerialNumber;
 use schema::on_each_database;
-use schema::testing::{Sample, add_ca_keys, moment};
+use schema::testing::{Sample, add_ca_keys, jpki, moment};
 
 const KIND: CertificateKind = CertificateKind::Signature;
 
@@ -35,7 +35,7 @@ on_each_database! {
             sample.accept_and_issue(&store.writer(), moment(2)).unwrap();
             if number != 6 {
                 let event = sample.card_revoked(KIND, 1, RevocationReason::KeyCompromise);
-                store.writer().write(move |tx| tx.apply_card_event(&event, moment(3))).unwrap();
+                store.writer().write(move |tx| tx.apply_card_event(&event, &jpki(), moment(3))).unwrap();
             }
         }
         let reader = store.reader();
