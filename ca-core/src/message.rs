@@ -1,5 +1,7 @@
 //! A signed message: CMS SignedData (RFC 5652) with exactly one signer, as applications and instructions are.
 
+mod sign;
+
 use cms::cert::CertificateChoices;
 use cms::content_info::{CmsVersion, ContentInfo};
 use cms::signed_data::{SignedData, SignerIdentifier, SignerInfo};
@@ -10,6 +12,8 @@ use der::{Decode, Encode};
 use ring::digest;
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::attr::{Attribute, Attributes};
+
+pub use sign::sign;
 
 use crate::key::{PublicKey, SignatureError, oid};
 use crate::refusal::Refusal;

@@ -1,5 +1,6 @@
 //! For tests: certificates, keys and signed messages made by openssl, so that our readers are judged by another's writer.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -51,12 +52,16 @@ impl Workshop {
         assert!(output.status.success(), "openssl {:?}: {said}", arguments.collect::<Vec<_>>());
     }
 
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.0.path().join(file)
+    }
+
     pub(crate) fn write(&self, file: &str, content: impl AsRef<[u8]>) {
-        std::fs::write(self.0.path().join(file), content).unwrap();
+        std::fs::write(self.path(file), content).unwrap();
     }
 
     pub(crate) fn read(&self, file: &str) -> Vec<u8> {
-        std::fs::read(self.0.path().join(file)).unwrap()
+        std::fs::read(self.path(file)).unwrap()
     }
 
     /// Makes a key: "P-256", "P-384" or "RSA", of 2048 bits.

@@ -16,6 +16,7 @@ use crate::kind::CertificateKind;
 use crate::refusal::Refusal as _;
 use crate::revocation::RevocationReason;
 use crate::signed_object::certificate_to_pem;
+use crate::signer::FileSigner;
 use crate::workshop::{AUDIENCE, CA, Unrecorded, Workshop, application_verifier, challenge, issuer};
 
 const THIS_PHONE: &str = r#"{"action":"end","certificates":"this-phone","reason":"cessationOfOperation"}"#;
@@ -219,6 +220,34 @@ fn operators_sign_what_their_role_allows() {
 
     assert!(OperatorAuthorities::from_pem(b"no certificate").is_err());
     assert!(OperatorAuthorities::from_pem(&workshop.read("ben.pem")).is_err());
+}
+
+#[test]
+fn what_we_sign_for_an_operator_is_what_openssl_and_we_read() {
+    let workshop = Workshop::new();
+    for (name, sort) in [("operators", "P-256"), ("anna", "P-256"), ("ben", "P-384"), ("cleo", "RSA")] {
+        workshop.key(name, sort);
+        workshop.certificate(
+            name,
+            "operators",
+            if name == "operators" { "/CN=operators" } else { "/OU=administrator/CN=x" },
+            match name {
+                "operators" => CA,
+                _ => OPERATOR,
+            },
+        );
+    }
+    let authorities = OperatorAuthorities::from_pem(&workshop.read("operators.pem")).unwrap();
+    let verifier = verifier(CardAuthorities::default(), &[], authorities);
+    for name in ["anna", "ben", "cleo"] {
+        let signer = FileSigner::open_clear(&workshop.path(&format!("{name}.key.pem"))).unwrap();
+        let said = statement("operator-instruction", AUDIENCE, HOLD);
+        let message = operator::sign(said.as_bytes(), &workshop.der(name), &signer).unwrap();
+        workshop.write("message", &message);
+        workshop.openssl("cms -verify -inform DER -in message -CAfile operators.pem -purpose any -out content");
+        assert_eq!(workshop.read("content"), said.as_bytes());
+        assert!(verifier.verify_operator(&unverified(message), Utc::now()).is_ok(), "{name}");
+    }
 }
 
 #[test]

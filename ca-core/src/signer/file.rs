@@ -21,6 +21,9 @@ use super::{KeyType, Signer, SignerFault};
 /// The PEM label of an encrypted PKCS #8 key (RFC 7468 section 11).
 const PEM_LABEL: &str = "ENCRYPTED PRIVATE KEY";
 
+/// The PEM label of a PKCS #8 key in clear (RFC 7468 section 10).
+const CLEAR_PEM_LABEL: &str = "PRIVATE KEY";
+
 /// Longer key files are refused unread.
 const MAX_FILE_OCTETS: u64 = 64 * 1024;
 
@@ -54,8 +57,8 @@ pub enum KeyFileFault {
         #[source]
         source: io::Error,
     },
-    /// The file's content is no encrypted PKCS #8 key in PEM.
-    #[error("key file {0} is no encrypted PKCS #8 key in PEM")]
+    /// The file's content is no PKCS #8 key in PEM, encrypted or in clear as was asked for.
+    #[error("key file {0} is no PKCS #8 key in PEM, or is not encrypted where it must be, or is where it must not")]
     NotAKey(String),
     /// The passphrase does not open it.
     #[error("the passphrase does not open key file {0}")]
@@ -106,17 +109,17 @@ impl FileSigner {
     /// Reads a key back.
     pub fn open(path: &Path, passphrase: &SecretString) -> Result<Self, KeyFileFault> {
         let name = || path.display().to_string();
-        let mut pem = Zeroizing::new(String::new());
-        File::open(path)
-            .and_then(|file| file.take(MAX_FILE_OCTETS).read_to_string(&mut pem))
-            .map_err(|source| KeyFileFault::File { path: name(), source })?;
-        let (label, document) = der::SecretDocument::from_pem(&pem).map_err(|_| KeyFileFault::NotAKey(name()))?;
-        if label != PEM_LABEL {
-            return Err(KeyFileFault::NotAKey(name()));
-        }
+        let document = read_pem(path, PEM_LABEL)?;
         let encrypted = EncryptedPrivateKeyInfoRef::from_der(document.as_bytes()).map_err(|_| KeyFileFault::NotAKey(name()))?;
         let opened = encrypted.decrypt(passphrase.expose_secret()).map_err(|_| KeyFileFault::Passphrase(name()))?;
         Self::from_pkcs8(Zeroizing::new(opened.as_bytes().to_vec())).ok_or_else(|| KeyFileFault::UnsupportedKey(name()))
+    }
+
+    /// Reads a key that lies in clear, as the keys of TLS certificates do: an operator's, say. None of ours is written so.
+    pub fn open_clear(path: &Path) -> Result<Self, KeyFileFault> {
+        let document = read_pem(path, CLEAR_PEM_LABEL)?;
+        let pkcs8 = Zeroizing::new(document.as_bytes().to_vec());
+        Self::from_pkcs8(pkcs8).ok_or_else(|| KeyFileFault::UnsupportedKey(path.display().to_string()))
     }
 
     fn from_pkcs8(pkcs8: Zeroizing<Vec<u8>>) -> Option<Self> {
@@ -205,6 +208,19 @@ fn generate_rsa(bits: usize) -> Option<Zeroizing<Vec<u8>>> {
 
     let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, bits).ok()?;
     Some(Zeroizing::new(key.to_pkcs8_der().ok()?.as_bytes().to_vec()))
+}
+
+/// The content of a PEM file with this label.
+fn read_pem(path: &Path, label: &str) -> Result<der::SecretDocument, KeyFileFault> {
+    let name = || path.display().to_string();
+    let mut pem = Zeroizing::new(String::new());
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_OCTETS).read_to_string(&mut pem))
+        .map_err(|source| KeyFileFault::File { path: name(), source })?;
+    match der::SecretDocument::from_pem(&pem) {
+        Ok((found, document)) if found == label => Ok(document),
+        _ => Err(KeyFileFault::NotAKey(name())),
+    }
 }
 
 fn create_private(path: &Path) -> io::Result<File> {

@@ -12,9 +12,17 @@ pub use what::{MassChange, MassInstruction, OperatorInstruction, ScheduleName, S
 
 use crate::application::challenge::Challenge;
 use crate::digest::Sha256Digest;
+use crate::instruction::OPERATOR_CONTENT_TYPE;
+use crate::message;
+use crate::signer::{Signer, SignerFault};
 
 /// The `type` of the statement that this version understands.
-pub(super) const STATEMENT_TYPE: &str = "tsunagi.operator-instruction.v1";
+pub const STATEMENT_TYPE: &str = "tsunagi.operator-instruction.v1";
+
+/// Signs an operator's statement (JSON), as the operator: an instruction in DER, with the operator's `certificate` (DER) in it.
+pub fn sign(statement: &[u8], certificate: &[u8], signer: &dyn Signer) -> Result<Vec<u8>, SignerFault> {
+    message::sign(statement, OPERATOR_CONTENT_TYPE, certificate, signer)
+}
 
 /// An operator's instruction, of which message, signer, role, statement and the challenge's form are in order.
 #[derive(Debug, Clone)]

@@ -46,6 +46,9 @@ fn a_key_made_by_openssl_opens() {
     openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-aes-256-cbc", "-pass", "pass:secret", "-out", name]);
     let opened = FileSigner::open(&path, &SecretString::from("secret")).unwrap();
     assert_eq!(opened.key_type(), KeyType::EcdsaP256);
+    assert!(matches!(FileSigner::open_clear(&path), Err(KeyFileFault::NotAKey(_))));
+    openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out", name]);
+    assert_eq!(FileSigner::open_clear(&path).unwrap().key_type(), KeyType::EcdsaP384);
 }
 
 #[test]
