@@ -1,68 +1,144 @@
-//! How the command ends when it does not succeed: a sentence for people, an exit code for scripts.
+//! How the command ends when it does not succeed: a sentence for people, a code and an exit code for scripts.
 
+use std::borrow::Cow;
 use std::process::ExitCode;
+
+use serde_json::{Value, json};
 
 /// Why a command could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Failure {
     class: Class,
+    code: Cow<'static, str>,
     message: String,
 }
 
-/// The classes of failure, each with its exit code (2 is clap's: the command line was wrong).
+/// The classes of failure, each with its exit code and, where nobody said it better, its word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
-    /// 1: something went wrong that is none of the others.
+    /// Something went wrong that is none of the others.
     Other,
-    /// 3: settings, policies or key files.
+    /// The command line was wrong: clap's.
+    Usage,
+    /// Settings, policies or key files.
     Settings,
-    /// 4: the store.
+    /// The store.
     Store,
-    /// 5: what was asked for does not exist.
+    /// What was asked for does not exist.
     NotFound,
-    /// 6: another party refused.
+    /// Another party refused.
     Refused,
+    /// Another party gave no answer.
+    Unreachable,
+    /// Taken, but not decided yet.
+    Waiting,
+    /// Something is there already that would be overwritten.
+    Exists,
+}
+
+impl Class {
+    fn exit_code(self) -> u8 {
+        match self {
+            Self::Other => 1,
+            Self::Usage => 2,
+            Self::Settings => 3,
+            Self::Store => 4,
+            Self::NotFound => 5,
+            Self::Refused => 6,
+            Self::Unreachable => 7,
+            Self::Waiting => 8,
+            Self::Exists => 9,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Other => "failed",
+            Self::Usage => "usage",
+            Self::Settings => "settings",
+            Self::Store => "store",
+            Self::NotFound => "not_found",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Waiting => "waiting",
+            Self::Exists => "exists",
+        }
+    }
 }
 
 impl Failure {
+    fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, code: class.word().into(), message: message.into() }
+    }
+
     /// Something that is none of the others.
     pub(crate) fn other(message: impl Into<String>) -> Self {
-        Self { class: Class::Other, message: message.into() }
+        Self::new(Class::Other, message)
+    }
+
+    /// The command line was wrong.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Class::Usage, message)
     }
 
     /// Settings, policies or key files.
     pub(crate) fn settings(message: impl Into<String>) -> Self {
-        Self { class: Class::Settings, message: message.into() }
+        Self::new(Class::Settings, message)
     }
 
     /// The store.
     pub(crate) fn store(fault: schema::StoreFault) -> Self {
-        Self { class: Class::Store, message: format!("the store: {fault}") }
+        Self::new(Class::Store, format!("the store: {fault}"))
     }
 
     /// What was asked for does not exist.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
-        Self { class: Class::NotFound, message: message.into() }
+        Self::new(Class::NotFound, message)
     }
 
     /// Another party refused.
     pub(crate) fn refused(message: impl Into<String>) -> Self {
-        Self { class: Class::Refused, message: message.into() }
+        Self::new(Class::Refused, message)
+    }
+
+    /// Another party gave no answer.
+    pub(crate) fn unreachable(message: impl Into<String>) -> Self {
+        Self::new(Class::Unreachable, message)
+    }
+
+    /// Taken, but not decided yet.
+    pub(crate) fn waiting(message: impl Into<String>) -> Self {
+        Self::new(Class::Waiting, message)
+    }
+
+    /// Something is there already that would be overwritten.
+    pub(crate) fn exists(message: impl Into<String>) -> Self {
+        Self::new(Class::Exists, message)
+    }
+
+    /// The same, with one more sentence.
+    pub(crate) fn and(self, sentence: &str) -> Self {
+        Self { message: format!("{}. {sentence}", self.message), ..self }
+    }
+
+    /// The same, under the other party's own code for it.
+    pub(crate) fn with_code(self, code: impl Into<String>) -> Self {
+        Self { code: Cow::Owned(code.into()), ..self }
     }
 
     /// The exit code.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self.class {
-            Class::Other => 1,
-            Class::Settings => 3,
-            Class::Store => 4,
-            Class::NotFound => 5,
-            Class::Refused => 6,
-        })
+        ExitCode::from(self.class.exit_code())
+    }
+
+    /// For `--output json`.
+    pub(crate) fn json(&self) -> Value {
+        json!({ "error": self.message, "code": self.code, "exit_code": self.class.exit_code() })
     }
 }
 
 /// For `after_help`: what the exit codes mean.
 pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong command line, 3 settings, policies or keys, 4 store, \
-                                     5 not found, 6 refused by another party";
+                                     5 not found, 6 refused by another party, 7 no answer from another party, 8 taken but not \
+                                     decided yet, 9 there already";

@@ -90,7 +90,7 @@ impl Installation {
 
 /// The store that the settings name.
 pub(crate) fn open_store(settings: &Settings) -> Result<Database, Failure> {
-    Database::open(&settings.store_url(), &OpenOptions { readers: settings.store.readers }).map_err(Failure::store)
+    Database::open(&settings.store_url(), &OpenOptions { readers: settings.store.readers, ..OpenOptions::default() }).map_err(Failure::store)
 }
 
 /// The policies of the settings' directory, or the shipped ones.
@@ -115,6 +115,14 @@ pub(crate) fn responder_key_file(directory: &Path, kind: CertificateKind, genera
 /// Reads a whole file; a failure names it.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| Failure::settings(format!("{}: {error}", path.display())))
+}
+
+/// Reads a whole file that was named on the command line.
+pub(crate) fn read_named(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        let message = format!("{}: {error}", path.display());
+        if error.kind() == std::io::ErrorKind::NotFound { Failure::not_found(message) } else { Failure::other(message) }
+    })
 }
 
 /// Reads a passphrase or token: the file's content without white space at its ends.

@@ -26,7 +26,7 @@ use crate::output::Output;
 #[command(name = "tsunagi", version, after_help = EXIT_CODES, propagate_version = true, max_term_width = 120)]
 struct CommandLine {
     /// How results are printed: for people, or as JSON for programs.
-    #[arg(long, global = true, value_enum, default_value_t = Output::Text, env = "TSUNAGI_OUTPUT")]
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text, env = Output::VARIABLE)]
     output: Output,
     #[command(subcommand)]
     command: Command,
@@ -59,7 +59,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let line = CommandLine::parse();
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => return refuse_line(&error),
+    };
     let output = line.output;
     let result = match line.command {
         Command::Demo(arguments) => command::demo::run(&arguments, output),
@@ -81,9 +84,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// Help and version are no failure; whatever else clap has to say is told in the way that was asked for.
+fn refuse_line(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() || Output::asked_for() == Output::Text {
+        error.exit();
+    }
+    let said = error.render().to_string();
+    let failure = Failure::usage(said.trim_start_matches("error: ").trim_end());
+    report(&failure, Output::Json);
+    failure.exit_code()
+}
+
 fn report(failure: &Failure, output: Output) {
     match output {
         Output::Text => eprintln!("tsunagi: {failure}"),
-        Output::Json => eprintln!("{}", serde_json::json!({ "error": failure.to_string() })),
+        Output::Json => eprintln!("{}", failure.json()),
     }
 }

@@ -17,6 +17,21 @@ pub(crate) enum Output {
 }
 
 impl Output {
+    /// The environment variable that says it where the command line does not.
+    pub(crate) const VARIABLE: &'static str = "TSUNAGI_OUTPUT";
+
+    /// What was asked for, where the command line as a whole could not be read.
+    pub(crate) fn asked_for() -> Self {
+        let arguments: Vec<String> = std::env::args().collect();
+        let value = arguments.iter().enumerate().find_map(|(at, argument)| match argument.strip_prefix("--output") {
+            Some("") => arguments.get(at + 1).cloned(),
+            Some(rest) => rest.strip_prefix('=').map(str::to_owned),
+            None => None,
+        });
+        let value = value.or_else(|| std::env::var(Self::VARIABLE).ok());
+        if value.as_deref() == Some("json") { Self::Json } else { Self::Text }
+    }
+
     /// Prints `result` as JSON, or what `text` makes of it.
     pub(crate) fn print<T: Serialize>(self, result: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
         let printed = match self {

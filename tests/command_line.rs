@@ -10,12 +10,13 @@ use std::process::Output;
 use serde_json::Value;
 use support::{Installation, Store, program, tsunagi};
 
-/// Exit codes: the command line was wrong; settings; the store; not found; somebody refused.
+/// Exit codes: the command line was wrong; settings; the store; not found; somebody refused; there already.
 const USAGE: i32 = 2;
 const SETTINGS: i32 = 3;
 const STORE: i32 = 4;
 const NOT_FOUND: i32 = 5;
 const REFUSED: i32 = 6;
+const EXISTS: i32 = 9;
 
 #[track_caller]
 fn fails(output: &Output, code: i32, words: &[&str]) {
@@ -24,6 +25,89 @@ fn fails(output: &Output, code: i32, words: &[&str]) {
     for word in words {
         assert!(said.contains(word), "no {word:?} in: {said}");
     }
+}
+
+/// The one JSON value that a command with `--output json` leaves on the error channel.
+#[track_caller]
+fn failure(output: &Output, code: i32) -> Value {
+    let failure: Value = serde_json::from_slice(&output.stderr)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    assert_eq!((output.status.code(), failure["exit_code"].as_i64()), (Some(code), Some(code.into())), "{failure}");
+    assert!(failure["error"].as_str().is_some_and(|sentence| sentence.len() > 10) && failure["code"].is_string(), "{failure}");
+    failure
+}
+
+#[test]
+fn every_failure_is_json_where_json_was_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(place("settings.toml"), "[store").unwrap();
+    for (code, word, command) in [
+        (USAGE, "usage", vec!["certify".to_owned()]),
+        (USAGE, "usage", vec!["serve".into(), "--role".into(), "emperor".into()]),
+        (USAGE, "usage", vec![]),
+        (SETTINGS, "settings", vec!["settings".into(), "check".into(), "--settings".into(), place("")]),
+        (SETTINGS, "settings", vec!["serve".into(), "--settings".into(), place("nowhere")]),
+        (NOT_FOUND, "not_found", vec!["init".into(), place("pki"), "--sandbox".into(), place("nowhere")]),
+        (NOT_FOUND, "not_found", vec!["crl".into(), "show".into(), "--file".into(), place("nowhere.crl")]),
+        (EXISTS, "exists", vec!["demo".into(), "--dir".into(), place("")]),
+    ] {
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        let by_option = tsunagi(&[&command[..], &["--output", "json"]].concat());
+        assert_eq!(failure(&by_option, code)["code"], word, "{command:?}");
+        let by_variable = std::process::Command::new(program()).args(&command).env("TSUNAGI_OUTPUT", "json").output().unwrap();
+        assert_eq!(by_variable.stderr, by_option.stderr, "{command:?}");
+    }
+    assert!(tsunagi(&["--help", "--output=json"]).status.success());
+}
+
+#[test]
+fn an_installation_is_made_whole_or_not_at_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let sandbox = directory.path().join("sandbox");
+    std::fs::create_dir(&sandbox).unwrap();
+    let back_office = sandbox::back_office::BackOffice::start(&sandbox::back_office::BackOfficeSettings::default()).unwrap();
+    back_office.write_files(&sandbox).unwrap();
+    let reached = serde_json::json!({ "url": back_office.url(), "status_url": back_office.status_url() });
+    std::fs::write(sandbox.join("sandbox.json"), reached.to_string()).unwrap();
+    let place = directory.path().join("below").join("pki");
+    let init = |more: &[&str]| tsunagi(&[&["init", place.to_str().unwrap(), "--sandbox", sandbox.to_str().unwrap()], more].concat());
+    let beside = || std::fs::read_dir(place.parent().unwrap()).map(|entries| entries.count()).unwrap_or(0);
+
+    fails(&init(&["--store", "sqlite:///nowhere/at/all.sqlite"]), STORE, &["the store", "is left there"]);
+    assert!(!place.exists() && beside() == 0);
+    // The trust in a card CA that is none is found late, too.
+    std::fs::write(sandbox.join("card-ca-authentication-1.pem"), "no certificate").unwrap();
+    fails(&init(&[]), SETTINGS, &["authentication"]);
+    assert!(!place.exists() && beside() == 0);
+
+    back_office.write_files(&sandbox).unwrap();
+    // A directory that is there and empty will do.
+    std::fs::create_dir(&place).unwrap();
+    assert!(init(&[]).status.success());
+    assert_eq!(beside(), 1);
+    assert!(tsunagi(&["settings", "check", "--settings", place.to_str().unwrap()]).status.success());
+}
+
+#[test]
+fn a_sandbox_directory_is_kept_by_one_back_office() {
+    let directory = tempfile::tempdir().unwrap();
+    let sandbox = directory.path().join("sandbox");
+    let start = || {
+        let mut command = std::process::Command::new(program());
+        command.args(["sandbox", "back-office", "--listen", "127.0.0.1:0", "--status-listen", "127.0.0.1:0", "--dir"]).arg(&sandbox);
+        command
+    };
+    let mut first = support::Process::start(&mut start(), &directory.path().join("first.log"));
+    support::until("the back office is there", || sandbox.join("sandbox.json").is_file().then_some(()));
+    let reached = std::fs::read(sandbox.join("sandbox.json")).unwrap();
+    let second = start().args(["--output", "json"]).output().unwrap();
+    assert_eq!(failure(&second, EXISTS)["code"], "exists");
+    assert_eq!(std::fs::read(sandbox.join("sandbox.json")).unwrap(), reached);
+    // However the first one ends, the next may start.
+    first.kill();
+    let _next = support::Process::start(&mut start(), &directory.path().join("next.log"));
+    support::until("the next one has taken its place", || (std::fs::read(sandbox.join("sandbox.json")).unwrap() != reached).then_some(()));
 }
 
 #[test]
@@ -93,7 +177,7 @@ fn an_installation_is_made_in_a_directory_of_its_own_and_checked_before_it_serve
 fn init_refuses_an_occupied_directory(place: &Path, sandbox: &Path) {
     let before = std::fs::read_to_string(place.join("settings.toml")).unwrap();
     let again = tsunagi(&["init", place.to_str().unwrap(), "--sandbox", sandbox.to_str().unwrap()]);
-    fails(&again, 1, &["is not empty"]);
+    fails(&again, EXISTS, &["is not empty"]);
     assert_eq!(std::fs::read_to_string(place.join("settings.toml")).unwrap(), before);
     let nowhere = place.join("nowhere");
     fails(&tsunagi(&["init", "/dev/null/x", "--sandbox", nowhere.to_str().unwrap()]), NOT_FOUND, &["no sandbox at"]);
@@ -141,8 +225,13 @@ fn output_is_json_everywhere(installation: &mut Installation, sandbox: &Path) {
     let applied = json(&[&apply[..], &[&phone]].concat());
     let serial = applied["certificates"][0]["serial"].as_str().unwrap();
     assert!(Path::new(&phone).join("phone-signature.pem").is_file());
-    let second = tsunagi(&[&apply[..], &[&phone, "--output", "json"]].concat());
-    fails(&second, REFUSED, &["holder_has_live_certificate"]);
+    let keys = std::fs::read(Path::new(&phone).join("phone-signature.key.pem")).unwrap();
+    fails(&tsunagi(&[&apply[..], &[&phone]].concat()), EXISTS, &["phone-signature.key.pem", "--force"]);
+    for second in [&[phone.as_str(), "--force"][..], &[&format!("{phone}-2")]] {
+        let second = tsunagi(&[&apply[..], second, &["--output", "json"]].concat());
+        assert_eq!(failure(&second, REFUSED)["code"], "holder_has_live_certificate");
+    }
+    assert_eq!(std::fs::read(Path::new(&phone).join("phone-signature.key.pem")).unwrap(), keys, "the keys of a refused application");
 
     let listed = installation.json(&["certificate", "list"]);
     assert_eq!(listed.as_array().unwrap().len(), 2, "{listed}");
@@ -184,11 +273,13 @@ fn settings_are_checked(installation: &Installation) {
     let ra = installation.ra.to_string();
     let (operators, status) = (installation.operators.to_string(), installation.status.to_string());
     for (about, from, to, words) in [
-        ("an unknown key", "[ra]\n", "[ra]\ncolour = \"red\"\n", vec!["colour"]),
-        ("an unknown table", "[ra]\n", "[wallpaper]\nx = 1\n\n[ra]\n", vec!["wallpaper"]),
-        ("a missing key", "name = \"ra.test\"\n", "", vec!["name"]),
-        ("a wrong type", "name = \"ra.test\"\n", "name = 7\n", vec!["name"]),
-        ("no TOML", "[ra]\n", "[ra\n", vec!["settings.toml"]),
+        ("an unknown key", "[ra]\n", "[ra]\ncolour = \"red\"\n", vec!["settings.toml: `ra.colour` is no setting", "listen, name"]),
+        ("an unknown table", "[ra]\n", "[wallpaper]\nx = 1\n\n[ra]\n", vec!["`wallpaper` is no setting"]),
+        ("a missing key", "name = \"ra.test\"\n", "", vec!["`ra.name` is missing"]),
+        ("a wrong type", "name = \"ra.test\"\n", "name = 7\n", vec!["`ra.name` is the number 7", "quotation marks"]),
+        ("a number that is none", "schedule = ", "page_entries = -1\nschedule = ", vec!["`crl.page_entries`", "whole number"]),
+        ("an address without a port", &format!("listen = \"{ra}\""), "listen = \"here\"", vec!["`ra.listen` is no address and port"]),
+        ("no TOML", "[ra]\n", "[ra\n", vec!["settings.toml: line ", "is no TOML"]),
         ("one address twice", &operators, &ra, vec![&ra, "two listeners"]),
         ("a status URL over TLS", &format!("url = \"http://{status}\""), "url = \"https://status.example\"", vec!["status.url"]),
         ("an empty name", "name = \"ra.test\"", "name = \"\"", vec!["ra.name"]),
@@ -215,6 +306,13 @@ fn settings_are_checked(installation: &Installation) {
         }
     }
     std::fs::write(&file, sound).unwrap();
+    let by_variable = std::process::Command::new(program())
+        .args(["settings", "check", "--settings"])
+        .arg(installation.place())
+        .env("TSUNAGI__RA__NAME", "7")
+        .output()
+        .unwrap();
+    fails(&by_variable, SETTINGS, &["`ra.name` is the number 7", "TSUNAGI__RA__NAME"]);
     let nowhere = tsunagi(&["settings", "check", "--settings", "/nowhere/at/all"]);
     fails(&nowhere, SETTINGS, &["/nowhere/at/all", "tsunagi init"]);
     let output = tsunagi(&["settings", "check", "--settings", "/nowhere/at/all", "--output", "json"]);
@@ -231,7 +329,7 @@ fn what_does_not_exist_is_not_found(installation: &Installation) {
     fails(&installation.command(&["certificate", "list", "--limit", "0"]), USAGE, &["--limit"]);
     let file = installation.place().join("settings.toml");
     fails(&installation.command(&["crl", "show", "--file", file.to_str().unwrap()]), REFUSED, &["not a CRL"]);
-    fails(&installation.command(&["crl", "show", "--file", "/nowhere.crl"]), SETTINGS, &["/nowhere.crl"]);
+    fails(&installation.command(&["crl", "show", "--file", "/nowhere.crl"]), NOT_FOUND, &["/nowhere.crl"]);
 }
 
 support::on_each_database! {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::SettingsArgument;
 use crate::failure::Failure;
-use crate::installation::{open_store, read_file};
+use crate::installation::{open_store, read_named};
 use crate::output::{Output, pairs, table, time};
 
 #[derive(Debug, Subcommand)]
@@ -37,7 +37,7 @@ pub(crate) struct Show {
 pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
     let Command::Show(arguments) = command;
     let crls = match &arguments.file {
-        Some(path) => vec![(path.display().to_string(), read_file(path)?)],
+        Some(path) => vec![(path.display().to_string(), read_named(path)?)],
         None => stored(arguments)?,
     };
     let shown = crls.iter().map(|(label, der)| Shown::read(label, der)).collect::<Result<Vec<_>, _>>()?;

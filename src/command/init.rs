@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::init::{self, BackOfficeAnswer, CardAnswer, CardAuthorityAnswer, Plan};
-use crate::installation::read_file;
+use crate::installation::read_named;
 use crate::output::{Output, pairs};
 use crate::sandbox_files::SandboxFiles;
 
@@ -141,7 +141,7 @@ fn named_card(arguments: &Arguments) -> Result<CardAnswer, Failure> {
         let (Some(ocsp_url), Some(crl_url)) = (ocsp.clone(), crl.clone()) else {
             return Err(Failure::settings("a card CA needs its OCSP and CRL URLs"));
         };
-        let certificates = certificates.iter().map(|path| read_file(path)).collect::<Result<_, _>>()?;
+        let certificates = certificates.iter().map(|path| read_named(path)).collect::<Result<_, _>>()?;
         Ok(CardAuthorityAnswer { certificates, ocsp_url, crl_url })
     };
     Ok(CardAnswer {
@@ -151,7 +151,7 @@ fn named_card(arguments: &Arguments) -> Result<CardAnswer, Failure> {
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {
-    String::from_utf8(read_file(path)?).map_err(|_| Failure::settings(format!("{}: not text", path.display())))
+    String::from_utf8(read_named(path)?).map_err(|_| Failure::settings(format!("{}: not text", path.display())))
 }
 
 fn key_type(word: &str) -> Result<KeyType, String> {

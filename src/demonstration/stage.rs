@@ -48,7 +48,7 @@ impl Stage {
         };
         let directory = std::path::absolute(directory).map_err(failed)?;
         if directory.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(Failure::other(format!("{} is not empty: the demonstration wants a directory of its own", directory.display())));
+            return Err(Failure::exists(format!("{} is not empty: the demonstration wants a directory of its own", directory.display())));
         }
         let sandbox = directory.join("sandbox");
         std::fs::create_dir_all(&sandbox).map_err(failed)?;

@@ -48,12 +48,23 @@ pub(crate) struct Plan {
     pub(crate) telemetry_listen: Option<SocketAddr>,
 }
 
-/// Carries the plan out; `progress` hears what is being done. The settings are written last: without them there is no
-/// installation, only a directory to remove.
-pub(crate) fn carry_out(plan: &Plan, mut progress: impl FnMut(&str)) -> Result<Settings, Failure> {
+/// Carries the plan out; `progress` hears what is being done. Everything is made in a directory beside, which takes its place
+/// at the end: there is a whole installation or none.
+pub(crate) fn carry_out(plan: &Plan, progress: impl FnMut(&str)) -> Result<Settings, Failure> {
     let directory =
         std::path::absolute(&plan.directory).map_err(|error| Failure::other(format!("{}: {error}", plan.directory.display())))?;
     require_empty(&directory)?;
+    let beside = files::Unfinished::beside(&directory)?;
+    make(plan, beside.path(), progress).map_err(|failure| {
+        // A store elsewhere does not go away with the directory.
+        if is_inside(&plan.store_url) { failure } else { failure.and(&format!("What was begun in the store {} is left there", plan.store_url)) }
+    })?;
+    beside.finish(&directory)?;
+    Settings::load(&directory).map_err(|fault| Failure::settings(fault.to_string()))
+}
+
+/// Makes all of it in `directory`.
+fn make(plan: &Plan, directory: &Path, mut progress: impl FnMut(&str)) -> Result<(), Failure> {
     let policies = match &plan.policy_directory {
         Some(directory) => Policies::load(directory),
         None => Policies::shipped(),
@@ -64,33 +75,37 @@ pub(crate) fn carry_out(plan: &Plan, mut progress: impl FnMut(&str)) -> Result<S
     }
 
     progress("TLS certificates and the operators' CA");
-    write_tls(plan, &directory)?;
+    write_tls(plan, directory)?;
     progress("secrets");
     let ca_passphrase = write_passphrase(&directory.join("ca/passphrase"))?;
     let status_passphrase = write_passphrase(&directory.join("status/passphrase"))?;
     files::write_secret(&directory.join("ra/challenge.key"), files::random_hex()?.as_bytes())?;
-    template::write_parties(plan, &directory)?;
+    template::write_parties(plan, directory)?;
 
     progress("store");
     let text = template::settings(plan);
     let mut settings: Settings = toml::from_str(&text).map_err(|error| Failure::other(format!("the new settings: {error}")))?;
-    settings.directory.clone_from(&directory);
+    directory.clone_into(&mut settings.directory);
     let database = schema::Database::create(&settings.store_url()).map_err(Failure::store)?;
     let passphrases = keys::Passphrases { ca: ca_passphrase, status: status_passphrase };
     let life = chrono::Duration::days(settings.ca.responder_days.into());
     for kind in CertificateKind::ALL {
         progress(&format!("CA key for {kind}"));
-        keys::create(kind, plan, &directory, &policies, &database, &passphrases, life)?;
+        keys::create(kind, plan, directory, &policies, &database, &passphrases, life)?;
     }
     progress("settings");
-    files::write(&directory.join(FILE_NAME), text.as_bytes())?;
-    Settings::load(&directory).map_err(|fault| Failure::settings(fault.to_string()))
+    files::write(&directory.join(FILE_NAME), text.as_bytes())
+}
+
+/// Whether the store is a file in the installation's own directory.
+fn is_inside(store_url: &str) -> bool {
+    store_url.strip_prefix("sqlite://").is_some_and(|path| Path::new(path).is_relative())
 }
 
 fn require_empty(directory: &Path) -> Result<(), Failure> {
     let occupied = directory.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     if occupied {
-        return Err(Failure::other(format!("{} is not empty: an installation is made in a directory of its own", directory.display())));
+        return Err(Failure::exists(format!("{} is not empty: an installation is made in a directory of its own", directory.display())));
     }
     Ok(())
 }

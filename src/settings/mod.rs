@@ -5,6 +5,7 @@
 
 mod check;
 mod topics;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -56,12 +57,22 @@ pub(crate) enum SettingsFault {
     /// No such file.
     #[error("no settings at {0}: make them with `tsunagi init`, or name them with --settings")]
     Missing(PathBuf),
-    /// A key is unknown, missing or of the wrong type.
-    #[error("{0}")]
-    Read(Box<figment::Error>),
+    /// The file cannot be read, is no TOML, or has keys that are unknown, missing or of the wrong type.
+    #[error("{}: {complaint}", file.display())]
+    Unreadable {
+        /// The settings file.
+        file: PathBuf,
+        /// What is wrong with it, a line for each complaint.
+        complaint: String,
+    },
     /// Keys that do not go together.
-    #[error("{}", .0.join("\n"))]
-    Contradictory(Vec<String>),
+    #[error("{}: {}", file.display(), complaints.join("\n"))]
+    Contradictory {
+        /// The settings file.
+        file: PathBuf,
+        /// What is wrong, in words that name the keys.
+        complaints: Vec<String>,
+    },
 }
 
 impl Settings {
@@ -71,16 +82,16 @@ impl Settings {
         if !file.is_file() {
             return Err(SettingsFault::Missing(file));
         }
-        let environment = Env::prefixed("TSUNAGI__").split("__");
-        let mut settings: Self = Figment::new()
-            .merge(Toml::file_exact(&file))
-            .merge(environment)
-            .extract()
-            .map_err(|error| SettingsFault::Read(Box::new(error)))?;
+        let unreadable = |complaint: String| SettingsFault::Unreadable { file: file.clone(), complaint };
+        let text = std::fs::read_to_string(&file).map_err(|error| unreadable(error.to_string()))?;
+        text.parse::<toml::Table>().map_err(|error| unreadable(words::tell_syntax(&text, &error)))?;
+        let environment = Env::prefixed(words::PREFIX).split("__");
+        let read = Figment::new().merge(Toml::file_exact(&file)).merge(environment).extract();
+        let mut settings: Self = read.map_err(|error| unreadable(words::tell(error)))?;
         let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         settings.directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
         let contradictions = check::contradictions(&settings);
-        if contradictions.is_empty() { Ok(settings) } else { Err(SettingsFault::Contradictory(contradictions)) }
+        if contradictions.is_empty() { Ok(settings) } else { Err(SettingsFault::Contradictory { file, complaints: contradictions }) }
     }
 
     /// A path of the settings, taken from their directory.

@@ -1,24 +1,25 @@
 //! `tsunagi sandbox`
 
+mod card;
+mod phone;
+
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use sandbox::back_office::{BackOffice, BackOfficeSettings, NewCard, PushTarget, RevocationRequest};
+use sandbox::back_office::{BackOffice, BackOfficeFault, BackOfficeSettings, PushTarget};
 use sandbox::card::Card;
 use sandbox::http::ClientIdentity;
 use sandbox::keys::KeyAlgorithm;
-use sandbox::kind::Kind;
 use sandbox::load::{LoadSettings, Phase, Progress};
-use sandbox::phone::{ApplyWish, RaClient, RaSettings, Replaces};
-use sandbox::reason::Reason;
-use serde_json::json;
+use sandbox::phone::RaSettings;
 
 use crate::failure::Failure;
 use crate::installation::read_file;
-use crate::output::{Output, pairs};
+use crate::output::Output;
 use crate::sandbox_files::SandboxFiles;
 use crate::settings::Settings;
 
@@ -28,10 +29,10 @@ pub(crate) enum Command {
     BackOffice(BackOfficeArguments),
     /// Hand out and revoke cards
     #[command(subcommand)]
-    Card(CardCommand),
+    Card(card::Command),
     /// Play the holder's phone
     #[command(subcommand)]
-    Phone(PhoneCommand),
+    Phone(phone::Command),
     /// Measure: apply as fast as the running server answers, and report
     Load(LoadArguments),
 }
@@ -56,62 +57,6 @@ pub(crate) struct BackOfficeArguments {
     /// The directory of an installation to push card events to; without it they wait in the feed
     #[arg(long, value_name = "DIR")]
     push: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CardCommand {
-    /// Hand out a card: keys and certificates, in a new directory
-    New {
-        /// The back office's directory
-        #[arg(long, value_name = "DIR", default_value = "sandbox")]
-        sandbox: PathBuf,
-        /// An existing or new holder; invented if not said
-        #[arg(long, value_name = "HOLDER_ID")]
-        holder: Option<String>,
-        /// The card's directory; made if it does not exist
-        #[arg(value_name = "DIR", default_value = "card")]
-        card: PathBuf,
-    },
-    /// Revoke a card's certificates at the back office
-    Revoke {
-        /// The back office's directory
-        #[arg(long, value_name = "DIR", default_value = "sandbox")]
-        sandbox: PathBuf,
-        /// Only this one of the card's two certificates
-        #[arg(long)]
-        kind: Option<Kind>,
-        /// Why, as RFC 5280 calls it
-        #[arg(long, default_value = "affiliationChanged")]
-        reason: Reason,
-        /// The card's directory
-        #[arg(value_name = "DIR", default_value = "card")]
-        card: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PhoneCommand {
-    /// Apply for smartphone certificates with a card
-    Apply {
-        /// The installation's directory: says where the RA is, how it is called and which TLS CA it has
-        #[arg(long, value_name = "DIR", default_value = ".")]
-        installation: PathBuf,
-        /// The card's directory
-        #[arg(long, value_name = "DIR", default_value = "card")]
-        card: PathBuf,
-        /// Only this kind
-        #[arg(long)]
-        kind: Option<Kind>,
-        /// The phone's keys: p256, p384 or rsa2048
-        #[arg(long, default_value = "p256", value_parser = key_algorithm)]
-        key: KeyAlgorithm,
-        /// Say that there is no earlier phone, instead of ending whatever there is
-        #[arg(long)]
-        first_phone: bool,
-        /// The phone's directory, for keys and certificates; made if it does not exist
-        #[arg(value_name = "DIR", default_value = "phone")]
-        phone: PathBuf,
-    },
 }
 
 /// Measure: apply as fast as the running server answers, and report
@@ -143,16 +88,8 @@ pub(crate) struct LoadArguments {
 pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::BackOffice(arguments) => back_office(arguments),
-        Command::Card(CardCommand::New { sandbox, holder, card }) => new_card(sandbox, holder.as_ref(), card, output),
-        Command::Card(CardCommand::Revoke { sandbox, kind, reason, card }) => revoke_card(sandbox, *kind, *reason, card, output),
-        Command::Phone(PhoneCommand::Apply { installation, card, kind, key, first_phone, phone }) => {
-            let settings = load_settings(installation)?;
-            let mut wish = ApplyWish::new(&settings.ra.name);
-            wish.kinds = kind.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]);
-            wish.key_algorithm = *key;
-            wish.replaces = if *first_phone { Replaces::None } else { Replaces::Any };
-            apply(&settings, card, &wish, phone, output)
-        }
+        Command::Card(command) => card::run(command, output),
+        Command::Phone(command) => phone::run(command, output),
         Command::Load(arguments) => load(arguments, output),
     }
 }
@@ -160,6 +97,7 @@ pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
 fn back_office(arguments: &BackOfficeArguments) -> Result<(), Failure> {
     crate::telemetry::start_logs(false);
     std::fs::create_dir_all(&arguments.dir).map_err(failed)?;
+    let _lock = lock(&arguments.dir)?;
     let push = arguments.push.as_deref().map(push_target).transpose()?;
     let back_office = BackOffice::start(&BackOfficeSettings {
         listen: arguments.listen,
@@ -177,6 +115,20 @@ fn back_office(arguments: &BackOfficeArguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Keeps the directory for this process: two that wrote their state to one would undo each other's work. Ends with the process,
+/// however it ends.
+fn lock(directory: &Path) -> Result<File, Failure> {
+    let path = directory.join("lock");
+    let file = File::create(&path).map_err(|error| Failure::other(format!("{}: {error}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::exists(format!("a back office runs in {} already: stop it, or name another with --dir", directory.display())))
+        }
+        Err(TryLockError::Error(error)) => Err(Failure::other(format!("{}: {error}", path.display()))),
+    }
+}
+
 /// The operators' listener of an installation, as its back office.
 pub(crate) fn push_target(installation: &Path) -> Result<PushTarget, Failure> {
     let settings = load_settings(installation)?;
@@ -188,51 +140,6 @@ pub(crate) fn push_target(installation: &Path) -> Result<PushTarget, Failure> {
             certificate_pem: read_text(&operators.join("back-office.pem"))?,
             key_pem: read_text(&operators.join("back-office.key.pem"))?,
         },
-    })
-}
-
-fn new_card(sandbox: &Path, holder: Option<&String>, directory: &Path, output: Output) -> Result<(), Failure> {
-    let client = SandboxFiles::read(sandbox)?.client()?;
-    if directory.join("card.json").exists() {
-        return Err(Failure::other(format!("{} has a card already", directory.display())));
-    }
-    let file = client.new_card(&NewCard { holder_id: holder.cloned(), ..NewCard::default() }).map_err(refused)?;
-    std::fs::create_dir_all(directory).map_err(failed)?;
-    Card::from_file(&file).map_err(failed)?.save(directory).map_err(failed)?;
-    let result = json!({ "card_id": file.card_id, "holder_id": file.holder_id, "directory": directory });
-    output.print(&result, |_| {
-        pairs(&[("card", file.card_id.clone()), ("holder", file.holder_id.clone()), ("files", directory.display().to_string())])
-    })
-}
-
-fn revoke_card(sandbox: &Path, kind: Option<Kind>, reason: Reason, directory: &Path, output: Output) -> Result<(), Failure> {
-    let client = SandboxFiles::read(sandbox)?.client()?;
-    let card = Card::load(directory).map_err(failed)?;
-    let card_id = card.card_id.ok_or_else(|| Failure::not_found("the card's directory does not say which card it is (card.json)"))?;
-    let kinds = kind.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]);
-    let events = client.revoke(&card_id, &RevocationRequest { kinds, reason, at: None }).map_err(refused)?;
-    output.print(&events, |events| match events.len() {
-        0 => "Nothing to revoke: it was revoked before.".to_owned(),
-        count => format!("{count} card certificates revoked."),
-    })
-}
-
-fn apply(settings: &Settings, card: &Path, wish: &ApplyWish, directory: &Path, output: Output) -> Result<(), Failure> {
-    let ra = RaClient::new(&ra_settings(settings)?).map_err(failed)?;
-    let card = Card::load(card).map_err(failed)?;
-    let enrolment = sandbox::phone::apply(&ra, &card, wish).map_err(|fault| match fault.code() {
-        Some(_) => refused(fault),
-        None => failed(fault),
-    })?;
-    std::fs::create_dir_all(directory).map_err(failed)?;
-    enrolment.save(directory).map_err(failed)?;
-    let certificates: Vec<_> = enrolment.certificates.iter().map(|one| json!({ "kind": one.kind, "serial": one.serial })).collect();
-    let result = json!({ "application_id": enrolment.application_id, "certificates": certificates, "directory": directory });
-    output.print(&result, |_| {
-        let mut lines = vec![("application", enrolment.application_id.clone())];
-        lines.extend(enrolment.certificates.iter().map(|one| (one.kind.as_str(), one.serial.clone())));
-        lines.push(("files", directory.display().to_string()));
-        pairs(&lines)
     })
 }
 
@@ -293,6 +200,19 @@ fn failed(fault: impl std::fmt::Display) -> Failure {
     Failure::other(fault.to_string())
 }
 
-fn refused(fault: impl std::fmt::Display) -> Failure {
-    Failure::refused(fault.to_string())
+/// What the back office says, as a failure.
+fn told(fault: BackOfficeFault) -> Failure {
+    let message = fault.to_string();
+    match fault {
+        BackOfficeFault::Http(_) => Failure::unreachable(message),
+        BackOfficeFault::Refused(_) | BackOfficeFault::Answer { .. } => Failure::refused(message),
+        _ => Failure::other(message),
+    }
+}
+
+fn load_card(directory: &Path) -> Result<Card, Failure> {
+    if !directory.is_dir() {
+        return Err(Failure::not_found(format!("no card at {}: make one with `tsunagi sandbox card new`", directory.display())));
+    }
+    Card::load(directory).map_err(failed)
 }
