@@ -1,30 +1,53 @@
-//! The cascade: a card certificate's revocation ends the linked smartphone certificate of its kind, in one transaction with
-//! its event.
+//! The cascade: what happens to a card certificate reaches the smartphone certificates linked to it, in one transaction with its
+//! events, as the installation's policy says.
 //!
 //! Events come from the inbox, which the RA fills with what the back office pushes, and from the back office's feed, which the
-//! CA pulls itself. What the inbox says can only bring a revocation forward: the feed is applied whether or not the inbox
-//! seems to have had the same event, so an RA that lies cannot swallow one.
+//! CA pulls itself. What the inbox says can only bring a hold or a revocation forward: the feed is applied whether or not the
+//! inbox seems to have had the same event, so an RA that lies cannot swallow one.
 
+use back_office::{EventSubject, FeedItem};
 use ca_core::card::identity::KeyIdentifier;
+use ca_core::digest::Sha256Digest;
+use ca_core::lifecycle::CardChange;
 use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
-use chrono::DateTime;
-use schema::card_event::{CardChange, CardEvent, CardEventSource};
+use chrono::{DateTime, Utc};
+use schema::batch::{BatchChange, NewBatch, Scope};
+use schema::card_event::{CardEvent, CardEventSource};
+use schema::change::{Order, Origin};
+use schema::channel::Channel;
 
 use crate::CaFault;
 use crate::role::CaRole;
 
 /// What the feed's cursor is called in the store.
 const FEED: &str = "back-office";
-/// Events of one page of the feed, and of one round over the inbox.
+/// Events of one page of the feed.
 const PAGE: u32 = 500;
+/// Events that are applied in one transaction: so few that whoever else writes has its turn in between, so many that a million
+/// are done in minutes.
+pub(crate) const AT_ONCE: u32 = 250;
+
+/// What an entry of the feed means.
+enum Heard {
+    /// Something happened to one card certificate.
+    Card(CardEvent),
+    /// Something happened to all of a scope.
+    Batch(NewBatch),
+}
 
 impl CaRole {
     /// Applies what has been pushed; how many events there were.
     pub fn apply_inbox(&self) -> Result<usize, CaFault> {
-        let events = self.reader.unapplied_card_events(PAGE)?;
+        let mut events = self.reader.unapplied_card_events(AT_ONCE)?;
+        if events.is_empty() {
+            return Ok(0);
+        }
+        // However it is marked: the RA, which is not believed, wrote it.
+        events.iter_mut().for_each(|event| event.source = CardEventSource::Push);
         let count = events.len();
         self.apply(events)?;
+        self.heard(Channel::Push)?;
         Ok(count)
     }
 
@@ -42,78 +65,119 @@ impl CaRole {
     pub fn follow_feed(&self) -> Result<usize, CaFault> {
         let mut count = 0;
         loop {
+            self.go_on()?;
             let cursor = self.reader.feed_cursor(FEED)?.unwrap_or_default();
             let page = self.back_office.card_events(&cursor, PAGE)?;
             count += page.items.len();
-            self.apply(page.items.into_iter().filter_map(readable).collect())?;
+            let mut events = Vec::with_capacity(page.items.len());
+            for item in page.items {
+                match readable(item) {
+                    Some(Heard::Card(event)) => events.push(event),
+                    Some(Heard::Batch(batch)) => self.start_batch(batch)?,
+                    None => {}
+                }
+            }
+            self.apply(events)?;
             let next = page.cursor.clone();
-            self.write(move |tx| tx.set_feed_cursor(FEED, &next))?;
+            if next != cursor {
+                self.write(move |tx| tx.set_feed_cursor(FEED, &next))?;
+            }
             if !page.more {
-                let now = self.clock.now().timestamp();
-                metrics::gauge!("tsunagi_ca_feed_last_success_timestamp_seconds").set(now as f64);
+                self.heard(Channel::Feed)?;
                 return Ok(count);
             }
         }
     }
 
-    /// Applies events, each wholly or not at all.
-    pub(crate) fn apply(&self, events: Vec<CardEvent>) -> Result<(), CaFault> {
-        if events.is_empty() {
-            return Ok(());
+    /// Applies events, a few hundred in a transaction.
+    pub(crate) fn apply(&self, mut events: Vec<CardEvent>) -> Result<(), CaFault> {
+        while !events.is_empty() {
+            let rest = events.split_off(events.len().min(AT_ONCE as usize));
+            let some = std::mem::replace(&mut events, rest);
+            let (policy, now) = (self.lifecycle.clone(), self.clock.now());
+            let changed = self.write(move |tx| tx.apply_card_events(&some, &policy, now))?;
+            metrics::counter!("tsunagi_ca_cascaded_changes_total").increment(changed.len() as u64);
         }
-        let lease = self.current_lease()?;
+        Ok(())
+    }
+
+    fn start_batch(&self, batch: NewBatch) -> Result<(), CaFault> {
         let now = self.clock.now();
-        let pending: Vec<_> = events
-            .into_iter()
-            .map(|event| {
-                let lease = lease.clone();
-                self.writer.submit(move |tx| {
-                    tx.check_lease(&lease)?;
-                    tx.apply_card_event(&event, now)
-                })
-            })
-            .collect();
-        let mut ended = 0;
-        for pending in pending {
-            ended += pending.wait().map_err(CaFault::from)?.len();
-        }
-        metrics::counter!("tsunagi_ca_cascaded_revocations_total").increment(ended as u64);
+        let started = self.write(move |tx| tx.start_batch(&batch, now))?;
+        tracing::info!(batch = started.0, "the back office's feed tells of a change of all cards of a scope");
         Ok(())
     }
 }
 
-/// An event of the feed in the store's terms. One that names no certificate, or a hold, which is no revocation, is passed over
-/// with an alarm: to stop at it would keep every later revocation from being heard.
-fn readable(item: back_office::FeedItem) -> Option<CardEvent> {
-    let (event_id, read) = match item {
-        back_office::FeedItem::Event(event) => (Some(event.event_id.clone()), read_event(event)),
-        back_office::FeedItem::Unreadable { event_id, .. } => (event_id, None),
+/// An entry of the feed in the store's terms. One that cannot be understood is passed over with an alarm: to stop at it would
+/// keep every later one from being heard, and the comparison and the card CA's CRL find what it would have told.
+fn readable(item: FeedItem) -> Option<Heard> {
+    let (event_id, complaint) = match item {
+        FeedItem::Event(event) => {
+            let event_id = event.event_id.clone();
+            match read_event(event) {
+                Some(heard) => return Some(heard),
+                None => (Some(event_id), "a member is out of its range"),
+            }
+        }
+        FeedItem::Unreadable { event_id, complaint } => (event_id, complaint),
     };
-    if read.is_none() {
-        metrics::counter!("tsunagi_ca_card_events_unreadable_total").increment(1);
-        tracing::error!(event_id, "an event of the back office's feed cannot be understood and was passed over");
-    }
-    read
+    metrics::counter!("tsunagi_ca_card_events_unreadable_total").increment(1);
+    tracing::error!(event_id, complaint, "an event of the back office's feed cannot be understood and was passed over");
+    None
 }
 
-/// A revocation whose reason is unknown to us is one all the same, for an unspecified reason.
-fn read_event(event: back_office::CardEvent) -> Option<CardEvent> {
-    let back_office::CardChange::Revoked { reason } = event.change else { return None };
-    let back_office::EventSubject::Card { issuer_key_id, serial, sequence } = event.subject else { return None };
+fn read_event(event: back_office::CardEvent) -> Option<Heard> {
+    // A clock gone wrong at the back office is no reason not to revoke.
+    let change = card_change(&event.change, &event.event_id, event.at.max(DateTime::UNIX_EPOCH));
+    match event.subject {
+        EventSubject::Card { issuer_key_id, serial, sequence } => Some(Heard::Card(CardEvent {
+            event_id: event.event_id,
+            issuer_key_id: KeyIdentifier::new(issuer_key_id)?,
+            serial: SerialNumber::from_magnitude(&serial).ok()?,
+            sequence,
+            change,
+            source: CardEventSource::Feed,
+        })),
+        EventSubject::Scope { issuer_key_id, distribution_point_sha256 } => {
+            let change = match change {
+                CardChange::Revoked { reason, .. } => BatchChange::Revoke { reason },
+                CardChange::Held { .. } => BatchChange::Hold,
+                _ => return None,
+            };
+            let scope = Scope {
+                issuer_key_id: KeyIdentifier::new(issuer_key_id)?,
+                distribution_point_sha256: distribution_point_sha256.map(Sha256Digest),
+            };
+            let name = format!("card-event:{}", event.event_id);
+            Some(Heard::Batch(NewBatch { name, scope, change, order: Order::from(Origin::CardEvent { id: event.event_id }) }))
+        }
+    }
+}
+
+fn card_change(change: &back_office::CardChange, event_id: &str, at: DateTime<Utc>) -> CardChange {
+    match change {
+        back_office::CardChange::Revoked { reason } => revoked(reason, event_id, at),
+        back_office::CardChange::Held => CardChange::Held { at },
+        back_office::CardChange::Released => CardChange::Released { at },
+        back_office::CardChange::Renewed => CardChange::Renewed { at },
+        back_office::CardChange::Expired => CardChange::Expired { at },
+        back_office::CardChange::RecordChanged => CardChange::RecordChanged { at },
+        back_office::CardChange::Died => CardChange::Died { at },
+        back_office::CardChange::Emigrated => CardChange::Emigrated { at },
+        back_office::CardChange::RecordError => CardChange::RecordError { at },
+    }
+}
+
+/// A revocation in the store's terms. One whose reason is unknown to us is one all the same, for an unspecified reason; one for
+/// certificateHold is a hold, whatever it is called.
+pub(crate) fn revoked(reason: &str, told_by: &str, at: DateTime<Utc>) -> CardChange {
     let reason = reason.parse().unwrap_or_else(|_| {
-        tracing::error!(event_id = event.event_id, "an event of the back office's feed has an unknown reason");
+        tracing::error!(told_by, "the back office tells of a revocation for an unknown reason");
         RevocationReason::Unspecified
     });
-    if reason == RevocationReason::CertificateHold {
-        return None;
+    match reason {
+        RevocationReason::CertificateHold => CardChange::Held { at },
+        reason => CardChange::Revoked { reason, at },
     }
-    Some(CardEvent {
-        event_id: event.event_id,
-        issuer_key_id: KeyIdentifier::new(issuer_key_id)?,
-        serial: SerialNumber::from_magnitude(&serial).ok()?,
-        sequence,
-        // A clock gone wrong at the back office is no reason not to revoke.
-        change: CardChange::Revoked { reason, at: event.at.max(DateTime::UNIX_EPOCH) },
-        source: CardEventSource::Feed,
-    })
 }

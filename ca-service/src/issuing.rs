@@ -13,15 +13,21 @@ use ca_core::application::challenge::Beacon;
 use ca_core::application::refusal::ApplicationRefusal;
 use ca_core::application::verified::VerifiedApplication;
 use ca_core::application::verifier::UnverifiedApplication;
+use ca_core::device_command::{DeviceAction, NamedCertificate};
 use ca_core::issuance::{self, Linted, Recorded, SignedCertificate, Template, TemplateFault};
 use ca_core::refusal::Refusal as _;
 use chrono::{DateTime, Utc};
 use schema::WriteError;
 use schema::application::StoredApplication;
+use schema::channel::Channel;
+use schema::device::NewDevice;
+use schema::device_command::NewDeviceCommand;
 use schema::intent::StoredIntents;
 use schema::issuance::{Issuance, IssueRefusal, NewCertificate};
 
 use crate::CaFault;
+use crate::device_commands::{Ordered, random_public_id};
+use crate::evidence::EvidenceVerdict;
 use crate::role::CaRole;
 use crate::steps::IssuanceStep;
 
@@ -76,6 +82,8 @@ impl Drop for InHand<'_> {
 
 impl CaRole {
     /// Takes up to a batch of accepted applications and decides each of them. Several threads may do so at once.
+    ///
+    /// Where the evidence about cards is too old, applications wait a moment for it, as after a start, and are refused then.
     pub fn issue_batch(&self) -> Result<BatchOutcome, CaFault> {
         let in_hand = self.take()?;
         let taken = in_hand.taken.len();
@@ -83,9 +91,16 @@ impl CaRole {
             return Ok(BatchOutcome::default());
         }
         let mut refused = Vec::new();
-        let stored = self.read(&in_hand, &mut refused)?;
-        self.steps.reached(IssuanceStep::Taken);
         let now = self.clock.now();
+        let stored = match self.judge_evidence(now)? {
+            EvidenceVerdict::Fresh => self.read(&in_hand, &mut refused)?,
+            EvidenceVerdict::Waiting => return Ok(BatchOutcome::default()),
+            EvidenceVerdict::Stale(channel) => {
+                refused.extend(in_hand.taken.iter().map(|id| (*id, stale(channel))));
+                Vec::new()
+            }
+        };
+        self.steps.reached(IssuanceStep::Taken);
         let (verified, more) = self.verify_again(stored, now)?;
         refused.extend(more);
         let (verified, more) = self.ask_back_office(verified)?;
@@ -266,12 +281,18 @@ impl CaRole {
         let pending: Vec<(ApplicationId, _)> = signed
             .into_iter()
             .map(|work| {
-                let lease = lease.clone();
+                let (lease, policy) = (lease.clone(), self.lifecycle.clone());
                 let id = work.application;
-                let issuance = issuance_of(work)?;
+                let device = new_device(&work.verified)?;
+                let left_behind = self.left_behind(&work.verified, &device, now)?;
+                let issuance = self.issuance_of(work, device)?;
                 let pending = self.writer.submit(move |tx| {
                     tx.check_lease(&lease)?;
-                    tx.issue(&issuance, now)
+                    let issued = tx.issue(&issuance, &policy, now)?;
+                    if let Some(command) = &left_behind {
+                        tx.create_device_command(command, now)?;
+                    }
+                    Ok(issued)
                 });
                 Ok((id, pending))
             })
@@ -308,24 +329,64 @@ impl CaRole {
         }
         Ok(outcome)
     }
+
+    /// What the store takes: each certificate with the distribution point of its card certificate.
+    fn issuance_of(&self, work: InWork<SignedCertificate>, device: NewDevice) -> Result<Issuance, CaFault> {
+        let InWork { application, verified, certificates } = work;
+        let certificates = certificates.iter().map(|signed| {
+            let request = verified.requests().iter().find(|request| request.kind() == signed.kind());
+            let point = request.and_then(|request| request.card_distribution_point());
+            NewCertificate::new(signed, point).ok_or(CaFault::Unlinked)
+        });
+        Ok(Issuance {
+            application,
+            challenge: *verified.challenge(),
+            holder_id: verified.holder_id().to_owned(),
+            signing_card: verified.signing_card().clone(),
+            certificates: certificates.collect::<Result<_, _>>()?,
+            supersede: verified.supersedes(),
+            device: Some(device),
+            second_look_after: self.settings.life.second_look_delay(),
+        })
+    }
+
+    /// The command that cleans a phone of what an earlier owner left behind in it: it ends nothing.
+    fn left_behind(
+        &self,
+        verified: &VerifiedApplication,
+        device: &NewDevice,
+        now: DateTime<Utc>,
+    ) -> Result<Option<NewDeviceCommand>, CaFault> {
+        let mut certificates: Vec<NamedCertificate> = Vec::new();
+        for named in &verified.device().left_behind {
+            if !certificates.contains(named) {
+                certificates.push(named.clone());
+            }
+        }
+        if certificates.is_empty() {
+            return Ok(None);
+        }
+        let ordered = Ordered { device: device.public_id.clone(), action: DeviceAction::Erase, certificates, event: None };
+        self.command(ordered, now).map(Some)
+    }
 }
 
-/// What the store takes: each certificate with the distribution point of its card certificate.
-fn issuance_of(work: InWork<SignedCertificate>) -> Result<Issuance, CaFault> {
-    let InWork { application, verified, certificates } = work;
-    let certificates = certificates.iter().map(|signed| {
-        let request = verified.requests().iter().find(|request| request.kind() == signed.kind());
-        let point = request.and_then(|request| request.card_distribution_point());
-        NewCertificate::new(signed, point).ok_or(CaFault::Unlinked)
-    });
-    Ok(Issuance {
-        application,
-        challenge: *verified.challenge(),
-        holder_id: verified.holder_id().to_owned(),
-        signing_card: verified.signing_card().clone(),
-        certificates: certificates.collect::<Result<_, _>>()?,
-        supersede: verified.supersedes(),
+/// The phone as it describes itself, under a name of ours.
+fn new_device(verified: &VerifiedApplication) -> Result<NewDevice, CaFault> {
+    let device = verified.device();
+    Ok(NewDevice {
+        public_id: random_public_id()?,
+        platform: device.platform.as_str().to_owned(),
+        model: device.model.clone(),
+        key_storage: device.key_storage.as_str().to_owned(),
+        push_token: device.push_token.clone(),
+        command_key: device.command_key.clone(),
     })
+}
+
+fn stale(channel: Channel) -> CaRefusal {
+    let detail = format!("too long ago that news of cards came over the channel {}", channel.as_str());
+    CaRefusal { code: "card_evidence_stale", detail }
 }
 
 fn reference(application: &VerifiedApplication) -> CardReference {

@@ -1,20 +1,40 @@
 //! The CA role: takes work from the store, verifies it again, issues, runs the cascade, and keeps its leader's duties.
 //!
 //! It opens no listener. What reaches it are rows that the RA wrote, which it believes only as far as it can verify them
-//! itself, and what it fetches: the back office's word and the card CAs' CRLs.
+//! itself, and what it fetches: the back office's word and the card CAs' CRLs. It carries out instructions, keeps what is done
+//! regularly, tells holders what happened to their certificates, and commands phones.
 
+mod backoff;
 mod beacon;
 mod card_crl;
 mod cascade;
+mod comparison;
+mod device_commands;
+mod evidence;
+mod instructions;
 mod issuing;
 mod leader;
+mod notices;
 mod responder;
 mod role;
+mod schedules;
+mod settings;
 mod steps;
+mod sweeps;
+mod timetable;
+mod told;
 
+pub use self::backoff::Backoff;
 pub use self::issuing::BatchOutcome;
+pub use self::notices::{NoticeTemplate, Wording, WordingFault, Wordings};
 pub use self::responder::renew_responders;
-pub use self::role::{CaRole, CaRoleParts, CaRoleSettings, CardStatusSource, CrlLocation};
+pub use self::role::{CaRole, CaRoleParts, CaRoleRefusal, CardStatusSource, CrlLocation};
+pub use self::schedules::{ScheduleName, UnknownSchedule};
+pub use self::settings::{
+    CaRoleSettings, DeviceCommandSettings, EvidenceLimits, LifeSettings, LifeSettingsRefusal, MassSettings, NoticeSettings,
+    ScheduleSettings, SecondLookSettings,
+};
+pub use self::timetable::{Timetable, TimetableRefusal};
 pub use self::steps::{IssuanceStep, NoSteps, Steps};
 
 /// Why the CA role could not do its work: nothing was lost, and it tries again.
@@ -44,6 +64,12 @@ pub enum CaFault {
     /// The machine gave no random octets.
     #[error("no random octets to be had")]
     Randomness(#[from] ca_core::issuance::RandomnessFault),
+    /// A schedule without times: a fault of the program.
+    #[error("a schedule has no times")]
+    Unscheduled,
+    /// This process is about to end: what it broke off is begun again by the next.
+    #[error("this process is about to end")]
+    Stopping,
     /// Another process leads: this one's writes no longer count.
     #[error("another process has taken the lead")]
     Fenced,

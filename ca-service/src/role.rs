@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -13,18 +13,30 @@ use ca_core::application::verifier::ApplicationVerifier;
 use ca_core::card::identity::KeyIdentifier;
 use ca_core::chain::Chain;
 use ca_core::clock::Clock;
+use ca_core::device_command::CommandKey;
+use ca_core::instruction::InstructionVerifier;
 use ca_core::issuer::Issuer;
 use ca_core::kind::CertificateKind;
+use chrono::{DateTime, Utc};
+use policies::LifecyclePolicy;
+use push::PushGateway;
 use schema::lease::Lease;
 use schema::{Reader, Wake, Writer};
 
 use crate::CaFault;
+use crate::evidence::EvidenceAges;
+use crate::notices::{WordingFault, Wordings};
+use crate::schedules::ScheduleName;
+use crate::settings::{CaRoleSettings, LifeSettingsRefusal};
 use crate::steps::Steps;
+use crate::timetable::Timetable;
 
 /// How often work is looked for where no notice comes: another process wrote it.
 const POLL: Duration = Duration::from_millis(50);
 /// How long the next batch is let grow while work comes in crowds.
 const GATHER: Duration = Duration::from_millis(3);
+/// How often the clock is looked at for what is done regularly, and how long what only this process writes may go unnoticed.
+const REGULAR: Duration = Duration::from_secs(1);
 /// How often the lead is renewed and the housekeeping looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// How long the CA waits before it tries again what failed.
@@ -53,23 +65,14 @@ pub struct CrlLocation {
     pub template: back_office::CrlUrlTemplate,
 }
 
-/// How the CA role works.
-#[derive(Debug, Clone)]
-pub struct CaRoleSettings {
-    /// Applications issued on in one round at most.
-    pub batch: u32,
-    /// The time between two looks at the back office's feed.
-    pub feed_interval: Duration,
-    /// The time between two readings of the card CRLs.
-    pub card_crl_interval: Duration,
-    /// How long responder certificates last.
-    pub responder_life: chrono::Duration,
-}
-
 /// What a CA role is made of.
 pub struct CaRoleParts {
     /// Verifies applications again.
-    pub verifier: ApplicationVerifier,
+    pub verifier: Arc<ApplicationVerifier>,
+    /// Verifies instructions again.
+    pub instructions: InstructionVerifier,
+    /// How the life of certificates runs.
+    pub lifecycle: Arc<LifecyclePolicy>,
     /// The issuers that issue now, one for each kind.
     pub issuers: Vec<Issuer>,
     /// Reads the store.
@@ -84,6 +87,10 @@ pub struct CaRoleParts {
     pub card_status: Arc<dyn CardStatusSource>,
     /// Where they are.
     pub crl_locations: Vec<CrlLocation>,
+    /// Signs commands to phones.
+    pub command_key: CommandKey,
+    /// Brings commands to phones; without it, they wait until the phones ask.
+    pub push: Option<Arc<dyn PushGateway>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Is told of each step.
@@ -96,7 +103,9 @@ pub struct CaRoleParts {
 
 /// The CA role of one process.
 pub struct CaRole {
-    pub(crate) verifier: ApplicationVerifier,
+    pub(crate) verifier: Arc<ApplicationVerifier>,
+    pub(crate) instructions: InstructionVerifier,
+    pub(crate) lifecycle: Arc<LifecyclePolicy>,
     pub(crate) issuers: HashMap<CertificateKind, Issuer>,
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
@@ -104,20 +113,49 @@ pub struct CaRole {
     pub(crate) back_office: Arc<dyn BackOffice>,
     pub(crate) card_status: Arc<dyn CardStatusSource>,
     pub(crate) crl_locations: Vec<CrlLocation>,
+    pub(crate) command_key: CommandKey,
+    pub(crate) push: Option<Arc<dyn PushGateway>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) steps: Arc<dyn Steps>,
     pub(crate) settings: CaRoleSettings,
     pub(crate) owner: String,
     pub(crate) lease: Mutex<Option<Lease>>,
     pub(crate) in_hand: Mutex<HashSet<ApplicationId>>,
+    pub(crate) wordings: Wordings,
+    timetables: Vec<(ScheduleName, Timetable)>,
+    pub(crate) evidence: EvidenceAges,
+    /// Since when the evidence about cards is known to be too old.
+    pub(crate) stale_since: Mutex<Option<DateTime<Utc>>>,
+    /// Held while notices are told, so that none is told twice at the same time.
+    pub(crate) telling: Mutex<()>,
+    /// Held while commands are sent.
+    pub(crate) sending: Mutex<()>,
+    /// Instructions that need the back office wait until then, in milliseconds since 1970.
+    pub(crate) back_office_rests_until: AtomicI64,
+    stopping: AtomicBool,
+}
+
+/// The role cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum CaRoleRefusal {
+    /// The settings.
+    #[error(transparent)]
+    Settings(#[from] LifeSettingsRefusal),
+    /// The words of the notices.
+    #[error(transparent)]
+    Wording(#[from] WordingFault),
 }
 
 impl CaRole {
     /// Puts the role together; nothing runs yet.
-    pub fn new(parts: CaRoleParts) -> Self {
+    pub fn new(parts: CaRoleParts) -> Result<Self, CaRoleRefusal> {
         let issuers = parts.issuers.into_iter().map(|issuer| (issuer.ca_key().kind(), issuer)).collect();
-        Self {
+        Ok(Self {
+            timetables: parts.settings.life.check()?,
+            wordings: Wordings::shipped()?,
             verifier: parts.verifier,
+            instructions: parts.instructions,
+            lifecycle: parts.lifecycle,
             issuers,
             reader: parts.reader,
             writer: parts.writer,
@@ -125,13 +163,21 @@ impl CaRole {
             back_office: parts.back_office,
             card_status: parts.card_status,
             crl_locations: parts.crl_locations,
+            command_key: parts.command_key,
+            push: parts.push,
             clock: parts.clock,
             steps: parts.steps,
             settings: parts.settings,
             owner: parts.owner,
             lease: Mutex::new(None),
             in_hand: Mutex::default(),
-        }
+            evidence: EvidenceAges::default(),
+            stale_since: Mutex::default(),
+            telling: Mutex::default(),
+            sending: Mutex::default(),
+            back_office_rests_until: AtomicI64::new(0),
+            stopping: AtomicBool::new(false),
+        })
     }
 
     /// The lease under which this process leads, if it does as far as it knows.
@@ -144,8 +190,8 @@ impl CaRole {
         self.lease().is_some()
     }
 
-    /// Does the role's work until `stop` is set: leads, or waits to lead; issues; runs the cascade; keeps beacons and responder
-    /// certificates fresh. A fault is logged, counted and tried again.
+    /// Does the role's work until `stop` is set: leads, or waits to lead; issues; carries out instructions; runs the cascade; keeps
+    /// what is regular; tells holders and phones. A fault is logged, counted and tried again.
     pub fn run(&self, stop: &AtomicBool) {
         thread::scope(|scope| {
             scope.spawn(|| self.repeat(stop, "housekeeping", HOUSEKEEPING, || self.keep_house()));
@@ -153,7 +199,16 @@ impl CaRole {
             scope.spawn(|| {
                 self.repeat(stop, "card_crl", self.settings.card_crl_interval, || self.if_leading(|| self.read_card_crls().map(drop)))
             });
-            scope.spawn(|| self.follow(stop, "inbox", || Ok(self.apply_inbox()? + self.take_rejections()?)));
+            for name in ScheduleName::ALL {
+                scope.spawn(move || {
+                    self.repeat(stop, name.as_str(), REGULAR, || self.if_leading(|| self.run_schedule_if_due(name).map(drop)))
+                });
+            }
+            scope.spawn(|| self.follow(stop, "inbox", POLL, || Ok(self.apply_inbox()? + self.take_rejections()?)));
+            scope.spawn(|| self.follow(stop, "instructions", POLL, || Ok(self.take_instructions()? + self.judge_results()?)));
+            scope.spawn(|| self.follow(stop, "batches", REGULAR, || self.advance_batches()));
+            scope.spawn(|| self.follow(stop, "notices", REGULAR, || self.make_and_tell()));
+            scope.spawn(|| self.follow(stop, "commands", REGULAR, || self.make_and_send()));
             for _ in 1..issuing_threads() {
                 scope.spawn(|| self.issue(stop));
             }
@@ -162,8 +217,30 @@ impl CaRole {
         self.stand_down();
     }
 
+    /// Notices are told as soon as they are made; what was not taken then is up to its schedule.
+    fn make_and_tell(&self) -> Result<usize, CaFault> {
+        let found = self.follow_notices()?;
+        if found > 0 {
+            self.tell_holders()?;
+        }
+        Ok(found)
+    }
+
+    /// The same for commands to phones.
+    fn make_and_send(&self) -> Result<usize, CaFault> {
+        let found = self.follow_commands()?;
+        if found > 0 {
+            self.send_commands()?;
+        }
+        Ok(found)
+    }
+
     fn issue(&self, stop: &AtomicBool) {
-        self.follow(stop, "issuing", || self.issue_batch().map(|outcome| outcome.taken));
+        self.follow(stop, "issuing", POLL, || self.issue_batch().map(|outcome| outcome.taken));
+    }
+
+    pub(crate) fn timetable(&self, name: ScheduleName) -> Result<&Timetable, CaFault> {
+        self.timetables.iter().find(|(known, _)| *known == name).map(|(_, timetable)| timetable).ok_or(CaFault::Unscheduled)
     }
 
     /// Leads, draws beacons, renews responder certificates.
@@ -172,7 +249,14 @@ impl CaRole {
             return Ok(());
         }
         self.draw_beacon_if_due()?;
+        self.publish_command_key()?;
+        self.measure_evidence()?;
         self.renew_own_responders()
+    }
+
+    /// To be asked now and then by work that may last: it is broken off where this process stops, or leads no more.
+    pub(crate) fn go_on(&self) -> Result<(), CaFault> {
+        if self.stopping.load(Ordering::Relaxed) { Err(CaFault::Stopping) } else { self.current_lease().map(drop) }
     }
 
     fn if_leading(&self, work: impl FnOnce() -> Result<(), CaFault>) -> Result<(), CaFault> {
@@ -200,15 +284,16 @@ impl CaRole {
             };
             sleep_unless_stopped(stop, pause);
         }
+        self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Runs `work` whenever the store has news, and again at once while it finds something to do.
-    fn follow(&self, stop: &AtomicBool, name: &'static str, work: impl Fn() -> Result<usize, CaFault>) {
+    /// Runs `work` whenever the store has news, after `poll` at the latest, and again at once while it finds something to do.
+    fn follow(&self, stop: &AtomicBool, name: &'static str, poll: Duration, work: impl Fn() -> Result<usize, CaFault>) {
         while !stop.load(Ordering::Relaxed) {
             let seen = self.wake.commits();
             let found = if self.leads() { work() } else { Ok(0) };
             match found {
-                Ok(0) => self.wake.wait_for_commit(seen, POLL),
+                Ok(0) => self.wake.wait_for_commit(seen, poll),
                 Ok(1) => {}
                 // Several came at once, so more are on their way: a moment's wait makes one batch of them.
                 Ok(_) => thread::sleep(GATHER),
@@ -227,6 +312,9 @@ fn issuing_threads() -> usize {
 }
 
 fn report(work: &'static str, fault: &CaFault) {
+    if matches!(fault, CaFault::Stopping) {
+        return;
+    }
     metrics::counter!("tsunagi_ca_faults_total", "work" => work).increment(1);
     tracing::error!(work, fault = %Chain(fault), "the CA role will try again");
 }

@@ -1,0 +1,85 @@
+//! Commands that follow from events: erase what was revoked or superseded, lock what is on hold because the phone is lost.
+
+use ca_core::device_command::{DeviceAction, DeviceCommand, NamedCertificate};
+use ca_core::issuance::RandomnessFault;
+use chrono::{DateTime, Utc};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use schema::device_command::{self as stored, NewDeviceCommand};
+use schema::{Event, EventKind, EventPosition};
+
+use crate::CaFault;
+use crate::role::CaRole;
+use crate::told::{ToldCertificate, word};
+
+/// What the follower is called in the store.
+const FOLLOWER: &str = "device-commands";
+/// Events that are looked at in one transaction.
+const PAGE: u32 = 200;
+
+/// A command that is to be made.
+pub(crate) struct Ordered {
+    /// The phone.
+    pub(crate) device: String,
+    /// What it shall do.
+    pub(crate) action: DeviceAction,
+    /// With which certificates' keys.
+    pub(crate) certificates: Vec<NamedCertificate>,
+    /// The event from which this follows.
+    pub(crate) event: Option<EventPosition>,
+}
+
+impl CaRole {
+    /// Makes the commands that follow from new events; how many events there were. The cursor moves in the same transaction.
+    pub fn follow_commands(&self) -> Result<usize, CaFault> {
+        let events = self.reader.events_after(self.reader.follower(FOLLOWER)?, PAGE)?;
+        let Some(last) = events.last().map(|event| event.position) else { return Ok(0) };
+        let now = self.clock.now();
+        let mut commands = Vec::new();
+        for event in &events {
+            if let Some(ordered) = self.order_for(event)? {
+                commands.push(self.command(ordered, now)?);
+            }
+        }
+        self.write(move |tx| {
+            for command in &commands {
+                tx.create_device_command(command, now)?;
+            }
+            tx.advance_follower(FOLLOWER, last)
+        })?;
+        Ok(events.len())
+    }
+
+    fn order_for(&self, event: &Event) -> Result<Option<Ordered>, CaFault> {
+        let action = match event.kind {
+            EventKind::CertificateRevoked => DeviceAction::Erase,
+            EventKind::CertificateHeld | EventKind::CertificateHoldAdded if word(event, "cause") == Some("phone-lost") => DeviceAction::Lock,
+            _ => return Ok(None),
+        };
+        let Some(told) = ToldCertificate::of(event) else { return Ok(None) };
+        let Some(device) = self.reader.device_of_certificate(told.ca_key, &told.serial)? else { return Ok(None) };
+        let certificates = vec![NamedCertificate { kind: told.kind, serial: told.serial }];
+        Ok(Some(Ordered { device: device.public_id, action, certificates, event: Some(event.position) }))
+    }
+
+    /// Signs a command.
+    pub(crate) fn command(&self, ordered: Ordered, now: DateTime<Utc>) -> Result<NewDeviceCommand, CaFault> {
+        let Ordered { device, action, certificates, event } = ordered;
+        let expires_at = now + self.settings.life.command_life();
+        let command = DeviceCommand { command: random_public_id()?, device, action, certificates, issued_at: now, expires_at };
+        let message = self.command_key.sign(&command)?;
+        let DeviceCommand { command: public_id, device, certificates, .. } = command;
+        let action = match action {
+            DeviceAction::Erase => stored::DeviceAction::Erase,
+            DeviceAction::Lock => stored::DeviceAction::Lock,
+        };
+        let certificates = certificates.into_iter().map(|named| stored::NamedCertificate { kind: named.kind, serial: named.serial });
+        Ok(NewDeviceCommand { public_id, device, action, message, certificates: certificates.collect(), expires_at, event })
+    }
+}
+
+/// What a device or a command is called outside: 32 hexadecimal digits, random.
+pub(crate) fn random_public_id() -> Result<String, CaFault> {
+    let mut octets = [0; 16];
+    SystemRandom::new().fill(&mut octets).map_err(|_| CaFault::Randomness(RandomnessFault))?;
+    Ok(hex::encode(octets))
+}

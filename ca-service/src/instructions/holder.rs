@@ -1,0 +1,119 @@
+//! Holders' instructions: signed with the phone, which speaks for itself alone, or with the card, which speaks for the holder.
+
+use back_office::{CardHolder, CardReference};
+use ca_core::application::challenge::Beacon;
+use ca_core::card::identity::CardIdentity;
+use ca_core::digest::Sha256Digest;
+use ca_core::instruction::{HolderInstruction, HolderSigner, PhoneSigner, SignedHolderInstruction, UnverifiedInstruction};
+use ca_core::lifecycle::Command;
+use ca_core::revocation::RevocationReason;
+use chrono::{DateTime, Utc};
+use schema::change::{Origin, Target};
+
+use super::refused::{Refused, RefusedInstruction};
+use super::work::{Verified, Work};
+use super::Judged;
+use crate::CaFault;
+use crate::role::CaRole;
+
+/// An instruction that a card signed: everything of its holder ends.
+pub(super) struct CardSigned {
+    digest: Sha256Digest,
+    challenge: [u8; 48],
+    card: CardIdentity,
+    reason: RevocationReason,
+}
+
+impl CaRole {
+    pub(super) fn judge_holder(
+        &self,
+        instruction: &UnverifiedInstruction,
+        beacons: &[Beacon],
+        now: DateTime<Utc>,
+    ) -> Result<Judged, CaFault> {
+        let early = |refusal| Ok(Judged::Refused(RefusedInstruction { digest: instruction.digest(), challenge: None, by: None, refusal }));
+        let signed = match self.instructions.verify_holder(instruction, now) {
+            Ok(signed) => signed,
+            Err(refusal) => return early(Refused::of(&refusal)),
+        };
+        if let Err(refusal) = self.instructions.check_beacon(signed.challenge(), beacons, now) {
+            return early(Refused::of(&refusal));
+        }
+        match signed.signer() {
+            HolderSigner::Phone(phone) => self.judge_phone(&signed, phone),
+            HolderSigner::Card(card) => Ok(judge_card(&signed, card)),
+        }
+    }
+
+    fn judge_phone(&self, signed: &SignedHolderInstruction, phone: &PhoneSigner) -> Result<Judged, CaFault> {
+        let challenge = Some(*signed.challenge().as_bytes());
+        let (digest, by) = (signed.digest(), Origin::HolderPhone);
+        let refused = |code, detail| {
+            let refusal = Refused::new(code, detail);
+            Ok(Judged::Refused(RefusedInstruction { digest, challenge, by: Some(Origin::HolderPhone), refusal }))
+        };
+        let ended = || refused("certificate_ended", "the certificate that signed has ended");
+        let device = self.reader.device_of_certificate(phone.ca_key, &phone.serial)?;
+        let work = match signed.instruction() {
+            HolderInstruction::End { reason, .. } => {
+                let mut targets = vec![Target::Serial { serial: phone.serial.clone(), kind: Some(phone.kind) }];
+                targets.extend(device.map(|device| Target::Device(device.public_id)));
+                Work::Change {
+                    targets,
+                    command: Command::Revoke { reason: *reason },
+                    signer: Some((phone.kind, phone.serial.clone())),
+                    if_none: Refused::new("certificate_unknown", "the certificate that signed is none of this CA's"),
+                }
+            }
+            HolderInstruction::PushToken { push_token } => {
+                let status = self.reader.certificate_status(phone.ca_key, &phone.serial)?;
+                if !status.is_some_and(|status| status.state.stands()) {
+                    return ended();
+                }
+                let Some(device) = device else { return refused("target_unknown", "there is no such device") };
+                Work::PushToken { device: device.public_id, push_token: push_token.clone() }
+            }
+            // Answered by the RA at once; as an instruction it asks for nothing.
+            HolderInstruction::List {} => return refused("instruction_action", "a list is no instruction to the CA"),
+        };
+        Ok(Judged::Verified(Verified { digest, challenge, by, work }))
+    }
+}
+
+fn judge_card(signed: &SignedHolderInstruction, card: &CardIdentity) -> Judged {
+    let (digest, challenge) = (signed.digest(), *signed.challenge().as_bytes());
+    match signed.instruction() {
+        HolderInstruction::End { reason, .. } => Judged::CardSigned(CardSigned { digest, challenge, card: card.clone(), reason: *reason }),
+        HolderInstruction::PushToken { .. } | HolderInstruction::List {} => {
+            let refusal = Refused::new("instruction_action", "a card asks the CA for the end of certificates and for nothing else");
+            Judged::Refused(RefusedInstruction { digest, challenge: Some(challenge), by: Some(Origin::HolderCard), refusal })
+        }
+    }
+}
+
+impl CardSigned {
+    pub(super) fn reference(&self) -> CardReference {
+        CardReference {
+            issuer_key_id: self.card.issuer_key_id.as_bytes().to_vec(),
+            serial: self.card.serial.as_bytes().to_vec(),
+            sha256: self.card.sha256.0,
+        }
+    }
+
+    /// Whose card it is, as the back office says: all of that holder's certificates end.
+    pub(super) fn of_holder(self, holder: Option<CardHolder>) -> Result<Verified, RefusedInstruction> {
+        let Self { digest, challenge, card: _, reason } = self;
+        let (challenge, by) = (Some(challenge), Origin::HolderCard);
+        let Some(holder) = holder else {
+            let refusal = Refused::new("holder_unknown", "the back office knows no holder of this card");
+            return Err(RefusedInstruction { digest, challenge, by: Some(by), refusal });
+        };
+        let work = Work::Change {
+            targets: vec![Target::Holder(holder.holder_id)],
+            command: Command::Revoke { reason },
+            signer: None,
+            if_none: Refused::new("target_unknown", "the holder has no certificate that has not ended"),
+        };
+        Ok(Verified { digest, challenge, by, work })
+    }
+}

@@ -1,0 +1,155 @@
+//! Instructions: what holders, operators and finders of keys ask for, verified again as if the RA had done nothing, and carried
+//! out in one transaction with the decision and its events.
+
+mod carrying_out;
+mod holder;
+mod mass;
+mod operator;
+mod refused;
+mod work;
+
+use std::sync::atomic::Ordering;
+
+use ca_core::application::challenge::Beacon;
+use ca_core::chain::Chain;
+use ca_core::digest::Sha256Digest;
+use ca_core::instruction::UnverifiedInstruction;
+use chrono::{DateTime, Utc};
+use schema::WriteError;
+use schema::instruction::{InstructionForm, StoredInstruction};
+
+use self::holder::CardSigned;
+use self::refused::{Refused, RefusedInstruction};
+use self::work::Verified;
+use crate::CaFault;
+use crate::role::CaRole;
+
+/// Instructions that are taken up at once.
+const PAGE: u32 = 200;
+/// For how long the back office is left alone after it gave no answer, in milliseconds. What needs it waits; what does not goes on.
+const REST: i64 = 5_000;
+
+/// What is known of an instruction before anything is changed.
+enum Judged {
+    /// It can be carried out, as far as the store agrees.
+    Verified(Verified),
+    /// Whose card signed it is still to be asked.
+    CardSigned(CardSigned),
+    /// It is refused.
+    Refused(RefusedInstruction),
+}
+
+impl CaRole {
+    /// Takes up the instructions that wait, and decides them; how many were decided. What needs the back office comes last, and waits
+    /// while there is no answer: a loss report must not.
+    pub fn take_instructions(&self) -> Result<usize, CaFault> {
+        let waiting = self.reader.waiting_instructions(PAGE)?;
+        if waiting.is_empty() {
+            return Ok(0);
+        }
+        let now = self.clock.now();
+        let beacons = self.reader.beacons(now - self.verifier.policy().challenge.lifetime())?;
+        let (mut verified, mut refused, mut card_signed) = (Vec::new(), Vec::new(), Vec::new());
+        for stored in waiting {
+            match self.judge_instruction(&stored, &beacons, now)? {
+                Judged::Verified(work) => verified.push(work),
+                Judged::CardSigned(work) => card_signed.push(work),
+                Judged::Refused(refusal) => refused.push(refusal),
+            }
+        }
+        let mut decided = verified.len() + refused.len();
+        self.decide(verified, refused)?;
+        let (verified, refused) = self.ask_whose_cards(card_signed);
+        decided += verified.len() + refused.len();
+        self.decide(verified, refused)?;
+        Ok(decided)
+    }
+
+    /// Verifies an instruction. What the RA says of it, its name even, is not believed.
+    fn judge_instruction(&self, stored: &StoredInstruction, beacons: &[Beacon], now: DateTime<Utc>) -> Result<Judged, CaFault> {
+        let digest = stored.digest;
+        let refused = |refusal: Refused| Ok(Judged::Refused(RefusedInstruction { digest, challenge: None, by: None, refusal }));
+        if Sha256Digest::of(&stored.message) != digest {
+            return refused(Refused::new("instruction_digest", "the instruction is not called by its SHA-256"));
+        }
+        let instruction = match UnverifiedInstruction::from_bytes(stored.message.clone()) {
+            Ok(instruction) => instruction,
+            Err(refusal) => return refused(Refused::of(&refusal)),
+        };
+        match stored.form {
+            InstructionForm::Operator => self.judge_operator(&instruction, beacons, now),
+            InstructionForm::Holder => self.judge_holder(&instruction, beacons, now),
+            InstructionForm::KeyCompromise => match self.instructions.verify_key_report(&instruction) {
+                Ok(report) => Ok(Judged::Verified(Verified::key_report(&report))),
+                Err(refusal) => refused(Refused::of(&refusal)),
+            },
+        }
+    }
+
+    /// Whose cards they are, no signature says: one question for all. Without an answer they wait.
+    fn ask_whose_cards(&self, card_signed: Vec<CardSigned>) -> (Vec<Verified>, Vec<RefusedInstruction>) {
+        let now = self.clock.now().timestamp_millis();
+        if card_signed.is_empty() || now < self.back_office_rests_until.load(Ordering::Relaxed) {
+            return (Vec::new(), Vec::new());
+        }
+        let cards: Vec<_> = card_signed.iter().map(CardSigned::reference).collect();
+        let holders = match self.back_office.look_up(&cards) {
+            Ok(holders) => holders,
+            Err(fault) => {
+                tracing::warn!(fault = %Chain(&fault), "instructions signed with cards wait for the back office");
+                self.back_office_rests_until.store(now + REST, Ordering::Relaxed);
+                return (Vec::new(), Vec::new());
+            }
+        };
+        let (mut verified, mut refused) = (Vec::new(), Vec::new());
+        for (signed, holder) in card_signed.into_iter().zip(holders) {
+            match signed.of_holder(holder) {
+                Ok(work) => verified.push(work),
+                Err(refusal) => refused.push(refusal),
+            }
+        }
+        (verified, refused)
+    }
+
+    /// Carries out what can be, each instruction in a transaction of its own, and then tells those refused.
+    fn decide(&self, verified: Vec<Verified>, mut refused: Vec<RefusedInstruction>) -> Result<(), CaFault> {
+        let lease = self.current_lease()?;
+        let mut pending = Vec::with_capacity(verified.len());
+        for work in verified {
+            let (lease, policy, now) = (lease.clone(), self.lifecycle.clone(), self.clock.now());
+            let on_refusal = work.refused();
+            let answer = self.writer.submit(move |tx| {
+                tx.check_lease(&lease)?;
+                work.carry_out(tx, &policy, now)
+            });
+            pending.push((on_refusal, answer));
+        }
+        for (on_refusal, answer) in pending {
+            match answer.wait() {
+                Ok(()) => metrics::counter!("tsunagi_ca_instructions_done_total").increment(1),
+                // By a process that led before: there is nothing left to do.
+                Err(WriteError::Refused(refusal)) if refusal.is_already_decided() => {}
+                Err(WriteError::Refused(refusal)) => refused.push(RefusedInstruction { refusal, ..on_refusal }),
+                Err(WriteError::Fault(fault)) => return Err(fault.into()),
+            }
+        }
+        for refusal in refused {
+            self.refuse(refusal)?;
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, refused: RefusedInstruction) -> Result<(), CaFault> {
+        let (lease, now) = (self.current_lease()?, self.clock.now());
+        metrics::counter!("tsunagi_ca_instructions_refused_total", "code" => refused.refusal.code).increment(1);
+        tracing::info!(instruction = %refused.digest, code = refused.refusal.code, "instruction refused by the CA");
+        let answer = self.writer.write(move |tx| {
+            tx.check_lease(&lease)?;
+            refused.store(tx, now)
+        });
+        match answer {
+            Ok(()) | Err(WriteError::Refused(_)) => Ok(()),
+            Err(WriteError::Fault(fault)) => Err(fault.into()),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Operators' instructions: who may what, their certificates say; that many are not changed by one person alone is seen to here.
+
+use ca_core::application::challenge::Beacon;
+use ca_core::device_command::{DeviceAction, NamedCertificate};
+use ca_core::instruction::UnverifiedInstruction;
+use ca_core::instruction::operator::{self as asked, OperatorInstruction, SignedOperatorInstruction};
+use ca_core::lifecycle::Command;
+use chrono::{DateTime, Utc};
+use schema::certificate::{CertificateState, CertificateSummary};
+use schema::change::{Origin, Target};
+
+use super::Judged;
+use super::refused::{Refused, RefusedInstruction};
+use super::work::{Verified, Work};
+use crate::CaFault;
+use crate::device_commands::Ordered;
+use crate::role::CaRole;
+
+/// What is to be done, or why not.
+pub(super) type Judgement = Result<Result<Work, Refused>, CaFault>;
+
+impl CaRole {
+    pub(super) fn judge_operator(
+        &self,
+        instruction: &UnverifiedInstruction,
+        beacons: &[Beacon],
+        now: DateTime<Utc>,
+    ) -> Result<Judged, CaFault> {
+        let early = |refusal| Ok(Judged::Refused(RefusedInstruction { digest: instruction.digest(), challenge: None, by: None, refusal }));
+        let signed = match self.instructions.verify_operator(instruction, now) {
+            Ok(signed) => signed,
+            Err(refusal) => return early(Refused::of(&refusal)),
+        };
+        if let Err(refusal) = self.instructions.check_beacon(signed.challenge(), beacons, now) {
+            return early(Refused::of(&refusal));
+        }
+        let (digest, challenge, by) = (signed.digest(), Some(*signed.challenge().as_bytes()), origin(&signed));
+        Ok(match self.work_for(&signed, now)? {
+            Ok(work) => Judged::Verified(Verified { digest, challenge, by, work }),
+            Err(refusal) => Judged::Refused(RefusedInstruction { digest, challenge, by: Some(by), refusal }),
+        })
+    }
+
+    fn work_for(&self, signed: &SignedOperatorInstruction, now: DateTime<Utc>) -> Judgement {
+        match signed.instruction() {
+            OperatorInstruction::Hold { target: which, cause, .. } => Ok(Ok(change(which, Command::Hold { cause: *cause }))),
+            OperatorInstruction::Lift { target: which, cause, .. } => Ok(Ok(change(which, Command::Lift { cause: *cause }))),
+            OperatorInstruction::Revoke { target: which, reason, .. } => Ok(Ok(change(which, Command::Revoke { reason: *reason }))),
+            OperatorInstruction::Erase { device, .. } => self.command_device(device, DeviceAction::Erase, now),
+            OperatorInstruction::Lock { device, .. } => self.command_device(device, DeviceAction::Lock, now),
+            OperatorInstruction::RunSchedule { schedule } => Ok(match schedule.as_str().parse() {
+                Ok(name) => Ok(Work::RunSchedule(name)),
+                Err(unknown) => Err(Refused { code: "schedule_unknown", detail: format!("{unknown}") }),
+            }),
+            OperatorInstruction::Mass(mass) => self.judge_mass(signed, mass),
+            OperatorInstruction::Approve { instruction } => self.judge_approval(signed, instruction, now),
+        }
+    }
+
+    /// A phone erases the keys of what has ended in it, or locks those of what has not.
+    fn command_device(&self, device: &str, action: DeviceAction, now: DateTime<Utc>) -> Judgement {
+        let Some(detail) = self.reader.device(device)? else {
+            return Ok(Err(Refused::new("target_unknown", "there is no such device")));
+        };
+        let is_meant = |certificate: &&CertificateSummary| match action {
+            DeviceAction::Erase => certificate.state == CertificateState::Revoked,
+            DeviceAction::Lock => certificate.state.stands(),
+        };
+        let named = |certificate: &CertificateSummary| NamedCertificate { kind: certificate.kind, serial: certificate.serial.clone() };
+        let certificates: Vec<_> = detail.certificates.iter().filter(is_meant).map(named).collect();
+        if certificates.is_empty() {
+            return Ok(Err(match action {
+                DeviceAction::Erase => Refused::new("nothing_to_erase", "no certificate in this device was revoked"),
+                DeviceAction::Lock => Refused::new("nothing_to_lock", "every certificate in this device has ended"),
+            }));
+        }
+        let ordered = Ordered { device: device.to_owned(), action, certificates, event: None };
+        Ok(Ok(Work::Command(self.command(ordered, now)?)))
+    }
+}
+
+/// An operator, as events tell who asked.
+pub(super) fn origin(signed: &SignedOperatorInstruction) -> Origin {
+    let operator = signed.operator();
+    Origin::Operator { name: operator.name.clone(), role: operator.role.as_str().to_owned() }
+}
+
+fn change(which: &asked::Target, command: Command) -> Work {
+    let targets = vec![match which {
+        asked::Target::Certificate { serial, kind } => Target::Serial { serial: serial.clone(), kind: *kind },
+        asked::Target::Device(device) => Target::Device(device.clone()),
+        asked::Target::Holder(holder_id) => Target::Holder(holder_id.clone()),
+    }];
+    let if_none = Refused::new("target_unknown", "there is no such certificate, or none that has not ended");
+    Work::Change { targets, command, signer: None, if_none }
+}

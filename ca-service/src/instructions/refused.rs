@@ -1,0 +1,71 @@
+//! Why an instruction is refused, and how that is stored.
+
+use ca_core::digest::Sha256Digest;
+use ca_core::refusal::Refusal;
+use chrono::{DateTime, Utc};
+use schema::change::Origin;
+use schema::instruction::Decision;
+use schema::{Transaction, WriteError};
+
+/// A refusal: a stable code and a sentence without personal data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub(super) struct Refused {
+    pub(super) code: &'static str,
+    pub(super) detail: String,
+}
+
+impl Refusal for Refused {
+    fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+impl Refused {
+    pub(super) fn new(code: &'static str, detail: &str) -> Self {
+        Self { code, detail: detail.to_owned() }
+    }
+
+    pub(super) fn of(refusal: &impl Refusal) -> Self {
+        Self { code: refusal.code(), detail: refusal.to_string() }
+    }
+
+    pub(super) fn is_already_decided(&self) -> bool {
+        self.code == "already_decided"
+    }
+}
+
+/// The store's answer in our words.
+pub(super) fn refused<R: Refusal>(error: WriteError<R>) -> WriteError<Refused> {
+    match error {
+        WriteError::Refused(refusal) => WriteError::Refused(Refused::of(&refusal)),
+        WriteError::Fault(fault) => WriteError::Fault(fault),
+    }
+}
+
+/// A refused instruction.
+#[derive(Debug, Clone)]
+pub(super) struct RefusedInstruction {
+    pub(super) digest: Sha256Digest,
+    /// Its challenge, if somebody signed it who may: it is spent, so that nobody makes the same instruction, signed once, count at a
+    /// better time by changing what the signature leaves open of the message.
+    pub(super) challenge: Option<[u8; 48]>,
+    /// Who asked, if that is known.
+    pub(super) by: Option<Origin>,
+    pub(super) refusal: Refused,
+}
+
+impl RefusedInstruction {
+    /// Decides it against the instruction.
+    pub(super) fn store(&self, tx: &mut Transaction<'_>, now: DateTime<Utc>) -> Result<(), WriteError<Refused>> {
+        if let Some(challenge) = &self.challenge {
+            // Spent by another message before: then that is the reason of the refusal, and there is nothing to spend.
+            match tx.redeem_challenge(challenge, now) {
+                Ok(()) | Err(WriteError::Refused(_)) => {}
+                Err(WriteError::Fault(fault)) => return Err(WriteError::Fault(fault)),
+            }
+        }
+        let decision = Decision::Refused { code: self.refusal.code.to_owned(), detail: self.refusal.detail.clone() };
+        tx.decide_instruction(&self.digest, &decision, self.by.as_ref(), now).map_err(refused)
+    }
+}
