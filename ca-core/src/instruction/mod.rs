@@ -79,6 +79,11 @@ impl UnverifiedInstruction {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The same, to be stored.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
 }
 
 #[cfg(test)]
