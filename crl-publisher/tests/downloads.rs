@@ -13,6 +13,7 @@ use ca_core::kind::CertificateKind;
 use ca_core::signer::KeyType;
 use chrono::Utc;
 use crl_publisher::{CrlSettings, DownloadService, Publisher, http};
+use schema::testing::TestDatabase;
 use support::issuer;
 
 #[actix_web::test]

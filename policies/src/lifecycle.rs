@@ -102,7 +102,11 @@ impl LifecyclePolicy {
         for effects in [&policy.signature, &policy.authentication] {
             let outlives = &effects.revoked.outlives;
             require(document, distinct(outlives), "a reason is outlived twice")?;
-            require(document, outlives.iter().all(|reason| reason.is_permanent()), "certificateHold is outlived: that is what held is for")?;
+            require(
+                document,
+                outlives.iter().all(|reason| reason.is_permanent()),
+                "certificateHold is outlived: that is what held is for",
+            )?;
             // Where the card's hold holds the certificate, the outlived end of the card would leave it held for nothing.
             require(document, outlives.is_empty() || liftable, "revocations are outlived, but holds are not liftable")?;
             for effect in effects.all() {
