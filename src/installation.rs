@@ -7,6 +7,7 @@ use ca_core::application::challenge::ChallengeKey;
 use ca_core::application::verifier::ApplicationVerifier;
 use ca_core::card::authority::{CardAuthorities, CardAuthority};
 use ca_core::chain::Chain;
+use ca_core::device_command::CommandKey;
 use ca_core::issuer::{CaKey, Issuer};
 use ca_core::kind::CertificateKind;
 use ca_core::signer::{FileSigner, Signer};
@@ -70,6 +71,13 @@ impl Installation {
             .collect()
     }
 
+    /// The key that signs commands to phones.
+    pub(crate) fn command_key(&self) -> Result<CommandKey, Failure> {
+        let passphrase = read_passphrase(&self.settings.path(&self.settings.ca.passphrase_file))?;
+        let path = command_key_file(&self.settings.path(&self.settings.ca.keys));
+        CommandKey::new(open_key(&path, &passphrase)?).map_err(|fault| Failure::settings(format!("{}: {fault}", path.display())))
+    }
+
     /// The responder key of each CA key, as far as there is one.
     pub(crate) fn responder_signers(&self) -> Result<Vec<Arc<dyn Signer>>, Failure> {
         let passphrase = read_passphrase(&self.settings.path(&self.settings.status.passphrase_file))?;
@@ -105,6 +113,11 @@ pub(crate) fn load_policies(settings: &Settings) -> Result<Arc<Policies>, Failur
 /// Where a CA key lies.
 pub(crate) fn ca_key_file(directory: &Path, kind: CertificateKind, generation: u32) -> PathBuf {
     directory.join(format!("ca-{kind}-{generation}.key.pem"))
+}
+
+/// Where the key for commands to phones lies, beside the CA keys.
+pub(crate) fn command_key_file(directory: &Path) -> PathBuf {
+    directory.join("device-command.key.pem")
 }
 
 /// Where a responder key lies.

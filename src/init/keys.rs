@@ -17,7 +17,7 @@ use secrecy::SecretString;
 
 use super::{Plan, files};
 use crate::failure::Failure;
-use crate::installation::{ca_key_file, responder_key_file};
+use crate::installation::{ca_key_file, command_key_file, responder_key_file};
 
 /// What the key files are encrypted under: the roles have their own, as they may run on machines of their own.
 pub(super) struct Passphrases {
@@ -59,6 +59,12 @@ pub(super) fn create(
         create_responder_certificate(&issuer, responder.public_key_info(), responder_life, now, &mut ledger).map_err(failed)?;
     let certificate = NewResponder::from(&certificate);
     database.writer().write(move |tx| tx.add_responder(&certificate, now)).map_err(Failure::store)
+}
+
+/// Makes the key that signs commands to phones; its public half is shown once the CA role has started.
+pub(super) fn create_command_key(directory: &Path, passphrases: &Passphrases) -> Result<(), Failure> {
+    let signer = FileSigner::generate(KeyType::EcdsaP256).map_err(failed)?;
+    signer.save(&command_key_file(&directory.join("ca")), &passphrases.ca).map_err(failed)
 }
 
 fn urls(base: &str, kind: CertificateKind, generation: u32) -> CaUrls {

@@ -93,6 +93,8 @@ fn make(plan: &Plan, directory: &Path, mut progress: impl FnMut(&str)) -> Result
         progress(&format!("CA key for {kind}"));
         keys::create(kind, plan, directory, &policies, &database, &passphrases, life)?;
     }
+    progress("key for commands to phones");
+    keys::create_command_key(directory, &passphrases)?;
     progress("settings");
     files::write(&directory.join(FILE_NAME), text.as_bytes())
 }

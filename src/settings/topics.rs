@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use back_office::{CardStatusSettings, ConnectionSettings};
 use ca_core::kind::CertificateKind;
+use ca_service::LifeSettings;
 use ocsp::OcspSettings;
 use ra_api::{HolderSettings, OperatorSettings};
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,9 @@ pub(crate) struct CaTopic {
     /// How long responder certificates last, in days.
     #[serde(default = "CaTopic::responder_days")]
     pub(crate) responder_days: u32,
+    /// How the life of certificates is looked after.
+    #[serde(default)]
+    pub(crate) life: LifeSettings,
 }
 
 impl CaTopic {

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use back_office::BackOffice;
 use ca_core::issuer::Issuer;
-use ca_service::{BatchOutcome, CaRole, CaRoleParts, CaRoleSettings, IssuanceStep, NoSteps, Steps};
+use ca_service::{BatchOutcome, CaRole, CaRoleParts, CaRoleSettings, IssuanceStep, LifeSettings, NoSteps, Steps};
 use chrono::{TimeDelta, Utc};
 use crl_publisher::{CrlSettings, Publisher};
+use policies::LifecyclePolicy;
+use push::PushGateway;
 use schema::Database;
 use schema::lease::Lease;
 
@@ -26,11 +28,25 @@ pub struct CaWish {
     pub before_signing: Option<Hook>,
     /// In place of the real one.
     pub back_office: Option<Arc<dyn BackOffice>>,
+    /// What brings commands to phones.
+    pub push: Option<Arc<dyn PushGateway>>,
+    pub lifecycle: Arc<LifecyclePolicy>,
+    pub life: LifeSettings,
 }
 
 impl CaWish {
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), ahead_seconds: 0, batch: 64, steps: Arc::new(NoSteps), before_signing: None, back_office: None }
+        Self {
+            name: name.to_owned(),
+            ahead_seconds: 0,
+            batch: 64,
+            steps: Arc::new(NoSteps),
+            before_signing: None,
+            back_office: None,
+            push: None,
+            lifecycle: Arc::new(LifecyclePolicy::jpki().unwrap()),
+            life: LifeSettings::default(),
+        }
     }
 }
 
@@ -48,7 +64,9 @@ impl Ca {
         let clock = Arc::new(ShiftedClock::ahead(wish.ahead_seconds));
         let issuers = outfit.issuers(&reader, wish.before_signing.as_ref());
         let role = CaRole::new(CaRoleParts {
-            verifier: outfit.verifier(&reader),
+            instructions: outfit.instruction_verifier(&reader),
+            verifier: Arc::new(outfit.verifier(&reader)),
+            lifecycle: wish.lifecycle,
             issuers: issuers.clone(),
             reader,
             writer: database.writer(),
@@ -56,6 +74,8 @@ impl Ca {
             back_office: wish.back_office.unwrap_or_else(|| Arc::new(outfit.back_office())),
             card_status: Arc::new(card_status_client()),
             crl_locations: outfit.crl_locations(),
+            command_key: outfit.command_key(),
+            push: wish.push,
             clock: Arc::clone(&clock) as _,
             steps: wish.steps,
             settings: CaRoleSettings {
@@ -63,9 +83,11 @@ impl Ca {
                 feed_interval: Duration::from_secs(1),
                 card_crl_interval: Duration::from_secs(60),
                 responder_life: TimeDelta::days(30),
+                life: wish.life,
             },
             owner: wish.name,
-        });
+        })
+        .unwrap();
         Self { role, database, clock, issuers }
     }
 
