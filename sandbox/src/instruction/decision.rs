@@ -11,7 +11,7 @@ use crate::phone::RaAnswer;
 pub struct Decision {
     /// The instruction's name: hex SHA-256 of its octets.
     pub id: String,
-    /// `done`, or where it waits for somebody else: `awaiting_approval`.
+    /// `done`, or where it waits for somebody else: `awaiting-approval`.
     pub state: String,
     /// What it did; `null` if nothing is said.
     pub outcome: Value,

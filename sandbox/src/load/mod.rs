@@ -3,6 +3,7 @@
 //! What is timed is the product: cards, keys, challenges and signatures are made before the clock starts, and the card CA's OCSP
 //! answers are signed before they are asked for. The generator shares the machine with what it measures; say so with the figures.
 
+mod card_events;
 mod drive;
 mod prepare;
 mod report;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use ureq::http::Uri;
 
+pub use card_events::CardEventLines;
 pub use report::{LoadReport, StepReport};
 
 use crate::back_office::{BackOfficeClient, BackOfficeFault};

@@ -124,8 +124,8 @@ impl RaClient {
         }
         let entries = answer.json.get("commands").and_then(Value::as_array);
         let entries = entries.ok_or_else(|| PhoneFault::Answer("commands is missing".to_owned()))?;
-        let text = |entry: &Value| entry.get("message").and_then(Value::as_str).map(str::to_owned);
-        entries.iter().map(text).collect::<Option<_>>().ok_or_else(|| PhoneFault::Answer("a command without its message".to_owned()))
+        let text = |entry: &Value| entry.get("command").and_then(Value::as_str).map(str::to_owned);
+        entries.iter().map(text).collect::<Option<_>>().ok_or_else(|| PhoneFault::Answer("a command without its text".to_owned()))
     }
 
     /// Tells what became of a command; any answer is fine with it.
