@@ -53,10 +53,10 @@ impl TestDatabase {
     pub fn command(&self, ca_key: CaKeyId, serial: &SerialNumber, command: Command, at: DateTime<Utc>) -> Vec<Changed> {
         let ca_keys = self.reader().ca_keys().expect("CA keys are read");
         let kind = ca_keys.iter().find(|key| key.id() == ca_key).map(CaKey::kind);
-        let target = Target::Serial { serial: serial.clone(), kind };
+        let targets = [Target::Serial { serial: serial.clone(), kind }];
         let policy = LifecyclePolicy::derived_piv().expect("the shipped policy is sound");
         let order = Order::from(Origin::Operator { name: "Test".to_owned(), role: "administrator".to_owned() });
-        let change = self.writer().write(move |tx| tx.change_certificates(&[target.clone()], &command, &policy, &order, at));
+        let change = self.writer().write(move |tx| tx.change_certificates(&targets, &command, &policy, &order, at));
         change.expect("the certificate is changed")
     }
 
