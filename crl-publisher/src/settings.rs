@@ -33,9 +33,9 @@ pub struct CrlSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AtOnce {
-    /// Those whose reason says that a key is in wrong hands.
+    /// Those whose reason says that a key is in wrong hands. Holds, and their lifting, wait.
     Urgent,
-    /// All.
+    /// All, and holds, and their lifting.
     Any,
 }
 

@@ -171,16 +171,18 @@ fn with_urgent_only_the_others_wait_for_the_regular_list() {
     let end = at("2027-01-01T00:00:00Z");
     house.store.put_certificate(SIGNATURE, &serial("0A"), end);
     house.store.put_certificate(SIGNATURE, &serial("0B"), end);
+    house.store.put_certificate(SIGNATURE, &serial("0C"), end);
     let mut publisher = house.publisher(CrlSettings { at_once: AtOnce::Urgent, ..CrlSettings::default() });
     run(&mut publisher);
     house.revoke(SIGNATURE, "0A", "2026-03-01T12:31:00Z", Reason::Superseded);
+    house.revoke(SIGNATURE, "0C", "2026-03-01T12:31:00Z", Reason::CertificateHold);
     publisher.due(house.clock.now()).unwrap();
     house.clock.set("2026-03-01T12:40:00Z");
     assert_eq!(run(&mut publisher), []);
     house.revoke(SIGNATURE, "0B", "2026-03-01T12:40:00Z", Reason::KeyCompromise);
     publisher.due(house.clock.now()).unwrap();
     house.clock.set("2026-03-01T12:40:01Z");
-    assert_eq!(run(&mut publisher)[0].entries, 2);
+    assert_eq!(run(&mut publisher)[0].entries, 3);
 }
 
 #[test]
