@@ -39,9 +39,8 @@ impl Reader {
     /// When something was last heard over a channel; the store's creation if nothing ever was.
     pub fn last_success(&self, channel: Channel) -> Result<DateTime<Utc>, StoreFault> {
         self.read(|session| {
-            let found = sql("SELECT last_success_at FROM channel WHERE name = ?")
-                .bind(channel.as_str())
-                .optional(session, |row| row.time())?;
+            let found =
+                sql("SELECT last_success_at FROM channel WHERE name = ?").bind(channel.as_str()).optional(session, |row| row.time())?;
             match found {
                 Some(at) => Ok(at),
                 None => sql("SELECT created_at FROM store_meta")

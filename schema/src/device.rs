@@ -110,9 +110,7 @@ impl Reader {
     /// The device of this name.
     pub fn device(&self, public_id: &str) -> Result<Option<DeviceDetail>, StoreFault> {
         self.read(|session| {
-            let found = sql(select(&format!("{TABLES} WHERE d.public_id = ?")))
-                .bind(public_id)
-                .optional(session, decode_summary)?;
+            let found = sql(select(&format!("{TABLES} WHERE d.public_id = ?"))).bind(public_id).optional(session, decode_summary)?;
             found.map(|summary| detail(session, summary)).transpose()
         })
     }
@@ -153,9 +151,8 @@ impl Reader {
     /// The SubjectPublicKeyInfo (DER) of the key by which a device confirms commands.
     pub fn device_command_key(&self, public_id: &str) -> Result<Option<Vec<u8>>, StoreFault> {
         self.read(|session| {
-            let found = sql("SELECT command_key FROM device WHERE public_id = ?")
-                .bind(public_id)
-                .optional(session, |row| row.optional_bytes())?;
+            let found =
+                sql("SELECT command_key FROM device WHERE public_id = ?").bind(public_id).optional(session, |row| row.optional_bytes())?;
             Ok(found.flatten())
         })
     }
@@ -243,9 +240,7 @@ const ERASURE: &str = "COALESCE((SELECT MIN(CASE \
 
 /// Reads devices, with the columns that [`decode_summary`] takes of `device AS d` and `holder AS h`; `rest` follows FROM.
 fn select(rest: &str) -> String {
-    format!(
-        "SELECT d.id, d.public_id, h.holder_id, d.platform, d.model, d.key_storage, d.push_dead, d.added_at, {ERASURE} FROM {rest}"
-    )
+    format!("SELECT d.id, d.public_id, h.holder_id, d.platform, d.model, d.key_storage, d.push_dead, d.added_at, {ERASURE} FROM {rest}")
 }
 
 fn decode_summary(row: &mut Fields<'_, '_, '_>) -> Result<DeviceSummary, StoreFault> {

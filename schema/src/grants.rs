@@ -4,8 +4,7 @@
 type Grants = &'static [(&'static str, &'static str)];
 
 /// The RA faces the internet. It brings applications with their evidence, signed instructions, card events, what phones say of
-/// commands, and its own refusals; it records verifiers' lookups. Everything else it reads at most, and of phones neither push token
-/// nor command key: it can neither write events (and so hold up the counter that every revocation needs), nor draw beacons, nor
+/// commands, and its own refusals; it records verifiers' lookups. Everything else it reads at most, and of phones not the push token: it can neither write events (and so hold up the counter that every revocation needs), nor draw beacons, nor
 /// touch certificates, holds, CRLs, leases or the CA's records of what was redeemed and certified, nor mark a card event as applied,
 /// nor decide an application or an instruction, nor settle a command.
 const RA: Grants = &[
@@ -16,20 +15,18 @@ const RA: Grants = &[
     ("application", "SELECT, INSERT (digest, challenge, accepted_at, ticket_hash)"),
     ("application_evidence", "INSERT"),
     ("card_crl", "SELECT, INSERT"),
-    (
-        "card_event_inbox",
-        "SELECT, INSERT (event_id, issuer_key_id, serial, sequence, change, reason, occurred_at, source, received_at)",
-    ),
+    ("card_event_inbox", "SELECT, INSERT (event_id, issuer_key_id, serial, sequence, change, reason, occurred_at, source, received_at)"),
     ("holder", "SELECT"),
     ("certificate", "SELECT"),
     ("certificate_body", "SELECT"),
+    ("certified_key", "SELECT"),
     ("card_state", "SELECT"),
     ("card_distribution_point", "SELECT"),
     ("link", "SELECT"),
     ("hold", "SELECT"),
     ("rejection", "INSERT (digest, code, rejected_at)"),
     ("instruction", "SELECT, INSERT (digest, form, message, received_at)"),
-    ("device", "SELECT (id, public_id, holder, platform, model, key_storage, push_dead, added_at)"),
+    ("device", "SELECT (id, public_id, holder, platform, model, key_storage, push_dead, command_key, added_at)"),
     ("device_command", "SELECT"),
     ("device_command_certificate", "SELECT"),
     ("device_command_result", "INSERT (command_public_id, body, signed, received_at)"),
@@ -141,17 +138,9 @@ mod tests {
             assert!(brings.contains(table) || !privileges.contains("INSERT"), "{table}");
             assert!(!privileges.contains("UPDATE") && !privileges.contains("DELETE"), "{table}");
         }
-        for table in [
-            "spent_challenge",
-            "certified_key",
-            "crl",
-            "lease",
-            "notice",
-            "follower",
-            "issuance_intent",
-            "feed_cursor",
-            "responder",
-        ] {
+        for table in
+            ["spent_challenge", "crl", "lease", "notice", "follower", "issuance_intent", "feed_cursor", "responder"]
+        {
             assert!(RA.iter().all(|(granted, _)| *granted != table), "{table}");
         }
     }

@@ -4,7 +4,7 @@ use ca_core::card::identity::KeyIdentifier;
 use ca_core::digest::Sha256Digest;
 use ca_core::issuer::CaKeyId;
 use ca_core::kind::CertificateKind;
-use ca_core::lifecycle::HoldCause;
+use ca_core::lifecycle::{CardChangeKind, HoldCause};
 use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, Utc};
@@ -48,6 +48,8 @@ pub struct StoryEntry {
     pub by: Option<Origin>,
     /// Why, if that is told.
     pub why: Option<Why>,
+    /// What happened to the card certificate, if this follows from it.
+    pub card_change: Option<CardChangeKind>,
     /// What it rests on, if on something.
     pub evidence: Option<Evidence>,
 }
@@ -202,7 +204,8 @@ fn told_by_event(event: &Event, application: Option<Sha256Digest>) -> Result<Sto
         (None, Some(Origin::CardEvent { id }), _) => Some(Evidence::CardEvent(id.clone())),
         (None, _, application) => application.map(Evidence::Application),
     };
-    Ok(StoryEntry { at: event.at, what: event.kind, by, why, evidence })
+    let card_change = word(data, "card_change")?;
+    Ok(StoryEntry { at: event.at, what: event.kind, by, why, card_change, evidence })
 }
 
 /// A word of an event's data, if it is there; one that means nothing is corruption.
@@ -217,6 +220,7 @@ fn told_by_command(command: &DeviceCommand) -> impl Iterator<Item = StoryEntry> 
         what,
         by: None,
         why: Some(Why::Action(command.action)),
+        card_change: None,
         evidence: Some(Evidence::Command(command.public_id.clone())),
     };
     let end = match command.state {

@@ -28,8 +28,9 @@ impl Reader {
     /// All schedules, by name.
     pub fn schedules(&self) -> Result<Vec<ScheduleRecord>, StoreFault> {
         self.read(|session| {
-            sql("SELECT name, expression, last_started_at, last_finished_at, last_outcome, requested_at FROM schedule ORDER BY name")
-                .rows(session, |row| {
+            sql("SELECT name, expression, last_started_at, last_finished_at, last_outcome, requested_at FROM schedule ORDER BY name").rows(
+                session,
+                |row| {
                     Ok(ScheduleRecord {
                         name: row.text()?,
                         expression: row.text()?,
@@ -38,7 +39,8 @@ impl Reader {
                         last_outcome: row.optional_text()?,
                         requested_at: row.optional_time()?,
                     })
-                })
+                },
+            )
         })
     }
 }

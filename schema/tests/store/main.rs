@@ -5,12 +5,18 @@
 mod applications;
 mod cascade;
 mod crls;
+mod devices;
 mod events;
 #[cfg(feature = "postgres")]
 mod grants;
+mod histories;
+mod instructions;
 mod issuing;
 mod leases;
+mod notices;
 mod reading;
+mod schedules;
+mod serving;
 mod statuses;
 mod versions;
 mod writing;
