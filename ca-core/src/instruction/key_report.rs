@@ -20,7 +20,8 @@ pub struct KeyReport {
 }
 
 impl KeyReport {
-    /// Reads a report in DER and checks its signature. The key may be of any size and strength.
+    /// Reads a report in DER and checks its signature. Weak keys are reported, too; RSA keys below 2,048
+    /// bits are not, for none was ever certified.
     pub(super) fn verify(instruction: &UnverifiedInstruction) -> Result<Self, InstructionRefusal> {
         let der = instruction.as_bytes();
         let read = request::parse(der).map_err(InstructionRefusal::Report)?;
