@@ -130,6 +130,11 @@ impl Phone {
         texts.iter().map(|text| DeviceCommand::verify(text, &keys)).collect()
     }
 
+    /// Verifies a command that came by push.
+    pub fn receive(&self, ra: &RaClient, text: &str) -> Result<DeviceCommand, PhoneFault> {
+        DeviceCommand::verify(text, &ra.command_keys()?)
+    }
+
     /// Carries out a command, and tells the RA in that manner. `None`: nothing was told. A command that was carried out before
     /// is only told of again.
     pub fn obey(&mut self, ra: &RaClient, command: &DeviceCommand, reply: Reply) -> Result<Option<RaAnswer>, PhoneFault> {

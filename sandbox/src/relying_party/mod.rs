@@ -3,6 +3,8 @@
 mod crl;
 mod ocsp;
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use der::Decode as _;
 use x509_cert::Certificate;
@@ -32,6 +34,24 @@ pub enum Status {
     },
     /// The responder does not know it.
     Unknown,
+}
+
+impl Status {
+    /// Whether it is on hold: revoked for now, with certificateHold.
+    pub fn is_on_hold(&self) -> bool {
+        matches!(self, Self::Revoked { reason: Reason::CertificateHold, .. })
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Good => f.write_str("good"),
+            Self::Revoked { at, reason: Reason::CertificateHold } => write!(f, "on hold (certificateHold) since {at}"),
+            Self::Revoked { at, reason } => write!(f, "revoked ({reason}) since {at}"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
 }
 
 /// The answer cannot be had or cannot be believed.

@@ -24,11 +24,19 @@ pub struct State {
     hesitant: bool,
     key: Key,
     decided: Mutex<HashMap<String, Value>>,
+    /// Signs commands.
+    command_key: Key,
+    commands: Mutex<Vec<String>>,
+    /// What phones said: command and body.
+    results: Mutex<Vec<(String, Value)>>,
+    /// What holders wanted: the statements, as they came.
+    instructions: Mutex<Vec<Value>>,
 }
 
 /// A running one; it ends with the test process.
 pub struct BelievingRa {
     pub settings: RaSettings,
+    state: web::Data<State>,
 }
 
 impl BelievingRa {
@@ -44,7 +52,16 @@ impl BelievingRa {
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
-        let state = web::Data::new(State { hesitant, key: Key::generate(KeyAlgorithm::P256).unwrap(), decided: Mutex::default() });
+        let state = web::Data::new(State {
+            hesitant,
+            key: Key::generate(KeyAlgorithm::P256).unwrap(),
+            decided: Mutex::default(),
+            command_key: Key::generate(KeyAlgorithm::P256).unwrap(),
+            commands: Mutex::default(),
+            results: Mutex::default(),
+            instructions: Mutex::default(),
+        });
+        let shared = state.clone();
         let (started, starting) = mpsc::channel();
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
@@ -54,6 +71,12 @@ impl BelievingRa {
                         .route("/v1/challenges", web::post().to(challenge))
                         .route("/v1/applications", web::post().to(apply))
                         .route("/v1/applications/{id}", web::get().to(ask))
+                        .route("/v1/applications/{id}/commands", web::get().to(commands))
+                        .route("/v1/applications/{id}/commands/{command}/result", web::post().to(result))
+                        .route("/v1/device-command-keys", web::get().to(command_keys))
+                        .route("/v1/instructions", web::post().to(instruct))
+                        .route("/v1/instructions/{id}", web::get().to(instruction))
+                        .route("/v1/key-compromises", web::post().to(report))
                 });
                 let server = server.workers(1).disable_signals().listen_rustls_0_23(listener, config).unwrap().run();
                 started.send(()).unwrap();
@@ -62,7 +85,62 @@ impl BelievingRa {
         });
         starting.recv().unwrap();
         let settings = RaSettings { url, ca_certificate_pem: tls.cert.pem(), timeout: Duration::from_secs(10) };
-        Self { settings }
+        Self { settings, state: shared }
+    }
+
+    /// Gives phones a command.
+    pub fn command(&self, id: &str, action: &str, certificates: &Value, lives: chrono::Duration) {
+        let now = Utc::now();
+        let payload = json!({ "type": "tsunagi.device-command.v1", "command": id, "device": "device-1", "action": action,
+            "certificates": certificates, "issued_at": now, "expires_at": now + lives });
+        let header = json!({ "alg": "ES256", "kid": "k1", "typ": "tsunagi-device-command+jwt" });
+        let text = sandbox::jws::sign(&header, &payload, &self.state.command_key).unwrap();
+        self.state.commands.lock().unwrap().push(text);
+    }
+
+    /// What phones said: command and body.
+    pub fn results(&self) -> Vec<(String, Value)> {
+        self.state.results.lock().unwrap().clone()
+    }
+
+    /// What holders wanted: the statements.
+    pub fn instructions(&self) -> Vec<Value> {
+        self.state.instructions.lock().unwrap().clone()
+    }
+}
+
+async fn commands(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
+    if request.headers().get("Tsunagi-Application-Token").is_none_or(|token| token != "secret") {
+        return HttpResponse::NotFound().finish();
+    }
+    let commands = state.commands.lock().unwrap();
+    let commands: Vec<Value> = commands.iter().map(|command| json!({ "id": "…", "command": command, "expires_at": Utc::now() })).collect();
+    HttpResponse::Ok().json(json!({ "commands": commands }))
+}
+
+async fn result(state: web::Data<State>, path: web::Path<(String, String)>, body: web::Json<Value>) -> HttpResponse {
+    state.results.lock().unwrap().push((path.into_inner().1, body.into_inner()));
+    HttpResponse::Accepted().json(json!({ "state": "received" }))
+}
+
+async fn command_keys(state: web::Data<State>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "keys": [sandbox::jws::Jwk::of("k1", &state.command_key)] }))
+}
+
+async fn instruct(state: web::Data<State>, body: web::Bytes) -> HttpResponse {
+    state.instructions.lock().unwrap().push(statement(&body).unwrap());
+    HttpResponse::Accepted().json(json!({ "id": hex::encode(sha256(&body)), "state": "waiting" }))
+}
+
+async fn instruction(id: web::Path<String>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "id": id.as_str(), "state": "done", "outcome": { "certificates": 2 } }))
+}
+
+async fn report(body: web::Bytes) -> HttpResponse {
+    let subject = CertReq::from_der(&body).unwrap().info.subject.to_string();
+    match subject.as_str() {
+        "CN=This key is compromised" => HttpResponse::Ok().json(json!({ "id": hex::encode(sha256(&body)), "state": "done" })),
+        _ => HttpResponse::UnprocessableEntity().json(json!({ "code": "key_report_subject", "title": "No report" })),
     }
 }
 
@@ -80,7 +158,7 @@ async fn apply(state: web::Data<State>, body: web::Bytes) -> HttpResponse {
     }
     let id = hex::encode(sha256(&body));
     let certificates: Vec<Value> = statement["requests"].as_array().unwrap().iter().map(|request| issue(&state, request)).collect();
-    let answer = json!({"application_id": id, "state": "issued", "certificates": certificates});
+    let answer = json!({"application_id": id, "state": "issued", "certificates": certificates, "token": "secret"});
     state.decided.lock().unwrap().insert(id.clone(), answer.clone());
     if state.hesitant {
         let place = format!("/v1/applications/{id}");
