@@ -8,19 +8,21 @@ use utoipa::openapi::security::SecurityScheme;
 use utoipa::openapi::{Components, OpenApi};
 use utoipa::{Modify, OpenApi as _};
 
+use crate::challenges::{__path_ask_for_challenge, ChallengeAnswer};
 use crate::health::{__path_live, __path_ready, HealthAnswer};
-use crate::holders::{
-    __path_apply, __path_ask_for_challenge, __path_ask_for_outcome, AcceptedAnswer, CertificateAnswer, ChallengeAnswer, IssuedAnswer,
-};
-use crate::operators::{__path_receive_card_events, CardEventBody, CardEventsAnswer, CardEventsBody};
+use crate::holders::*;
+use crate::instructions::{__path_ask_for_instruction, __path_instruct, InstructionAnswer, OwnCertificate, OwnCertificates};
+use crate::operators::*;
 use crate::problem::{HealthProblems, ProblemCode, ProblemDocument};
+use crate::view::{ByView, CertificateName, CertificateView, CommandView, DeviceView, EvidenceView, StoryView};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "Tsunagi registration authority",
-        description = "Two listeners. Holders (TLS): challenges and applications; the card's signature is the identity. Operators \
-                       (mutual TLS): the client certificate's organizationalUnitName is the role. Failures are problem details (RFC 9457) \
+        description = "Two listeners. Holders (TLS): challenges, applications, instructions, commands for phones; a signature is \
+                       the identity. Operators (mutual TLS): the client certificate's organizationalUnitName is the role; challenges \
+                       and instructions are there as well, under the same paths. Failures are problem details (RFC 9457) \
                        with a stable code. Times are RFC 3339, binary is base64, identifiers are strings."
     ),
     tags(
@@ -28,10 +30,18 @@ use crate::problem::{HealthProblems, ProblemCode, ProblemDocument};
         (name = "operators", description = "The operators' listener: mutual TLS."),
         (name = "health", description = "Both listeners.")
     ),
-    paths(ask_for_challenge, apply, ask_for_outcome, receive_card_events, describe, live, ready),
+    paths(
+        ask_for_challenge, apply, ask_for_outcome, ask_for_commands, take_command_result, list_command_keys, instruct,
+        ask_for_instruction, report_key_compromise, receive_card_events, tell_history, show_holder, list_devices, show_device,
+        list_schedules, show_batch, dry_run, look_up, give_pseudonyms, describe, live, ready
+    ),
     components(schemas(
-        AcceptedAnswer, CardEventBody, CardEventsAnswer, CardEventsBody, CertificateAnswer, ChallengeAnswer, HealthAnswer, IssuedAnswer,
-        ProblemCode, ProblemDocument
+        About, AcceptedAnswer, BatchAnswer, ByView, CardEventBody, CardEventsAnswer, CardEventsBody, CertificateAnswer, CertificateName,
+        CertificateView, ChallengeAnswer, CommandAnswer, CommandKeyAnswer, CommandKeysAnswer, CommandResult, CommandResultAnswer,
+        CommandResultBody, CommandView, CommandsAnswer, DeviceAnswer, DeviceView, DevicesAnswer, EvidenceView, FoundCertificate,
+        HealthAnswer, HistoryAnswer, HoldView, HolderAnswer, HolderQuestion, InstructionAnswer, IssuedAnswer, LeftBehindAnswer,
+        LookupAnswer, LookupsAnswer, LookupsQuestion, MassAnswer, MassQuestion, OwnCertificate, OwnCertificates, ProblemCode,
+        ProblemDocument, PseudonymAnswer, PseudonymsAnswer, PseudonymsQuestion, ScheduleAnswer, SchedulesAnswer, ScopeBody, StoryView
     )),
     modifiers(&OperatorsNeedCertificates)
 )]

@@ -8,7 +8,7 @@ use schema::{Reader, StoreFault};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::holders::Beacons;
+use crate::challenges::Beacons;
 use crate::problem::{HealthProblems, Problem, ReadinessProblems};
 
 /// What readiness depends on.

@@ -72,21 +72,27 @@ fn operator_app(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeSet, HashMap};
     use std::sync::Arc;
 
     use ca_core::application::challenge::ChallengeKey;
     use ca_core::application::verified::Evidence;
     use ca_core::application::verifier::{ApplicationVerifier, CardSignedApplication};
     use ca_core::card::authority::CardAuthorities;
+    use ca_core::card::identity::CardIdentity;
     use ca_core::clock::SystemClock;
-    use chrono::{DateTime, Utc};
+    use ca_core::instruction::InstructionVerifier;
+    use ca_core::instruction::operator::{OperatorAuthorities, Role};
+    use ca_core::pseudonym::PseudonymKey;
+    use chrono::{DateTime, TimeDelta, Utc};
     use schema::Database;
 
     use super::*;
-    use crate::holders::{Decisions, EvidenceFailure, EvidenceSource, HolderParts};
-    use crate::operators::OperatorParts;
+    use crate::decisions::Decisions;
+    use crate::holders::{EvidenceFailure, EvidenceLimits, EvidenceSource, HolderParts};
+    use crate::operators::{Access, OperatorParts};
     use crate::problem::CATALOGUE;
+    use crate::routes::Route;
     use crate::settings::{HolderSettings, OperatorSettings};
 
     struct NoEvidence;
@@ -95,30 +101,89 @@ mod tests {
         fn collect(&self, _: &ApplicationVerifier, _: &CardSignedApplication<'_>, _: DateTime<Utc>) -> Result<Evidence, EvidenceFailure> {
             panic!("not called");
         }
+
+        fn holder_id(&self, _: &CardIdentity) -> Result<String, EvidenceFailure> {
+            panic!("not called");
+        }
     }
 
-    fn registered() -> BTreeSet<(String, String)> {
+    /// The routes of both listeners; the operators' with their access.
+    fn registered() -> (Vec<Route>, Vec<(Route, Access)>) {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::create(&format!("sqlite://{}", directory.path().join("store.db").display())).unwrap();
         let policy = policies::shipped().unwrap().application.as_ref().clone();
+        let verifier = Arc::new(ApplicationVerifier::new(policy, CardAuthorities::default(), Vec::new(), "ra".to_owned()));
+        let instructions = Arc::new(InstructionVerifier::new(Arc::clone(&verifier), Vec::new(), OperatorAuthorities::default()));
         let (reader, writer, clock) = (database.reader(), database.writer(), Arc::new(SystemClock));
-        let operators =
-            OperatorParts { settings: OperatorSettings::default(), clock: clock.clone(), reader: reader.clone(), writer: writer.clone() };
+        let challenge_key = Arc::new(ChallengeKey::new(&[0; 32]));
+        let decisions = Decisions::follow(reader.clone(), database.wake()).unwrap();
+        let operators = OperatorParts {
+            settings: OperatorSettings::default(),
+            clock: clock.clone(),
+            reader: reader.clone(),
+            writer: writer.clone(),
+            instructions: Arc::clone(&instructions),
+            challenge_key: Arc::clone(&challenge_key),
+            pseudonym_key: PseudonymKey::new(&[0; 32]),
+            decisions: decisions.clone(),
+        };
+        let day = TimeDelta::days(1);
         let holders = HolderParts {
             settings: HolderSettings::default(),
             clock,
-            verifier: Arc::new(ApplicationVerifier::new(policy, CardAuthorities::default(), Vec::new(), "ra".to_owned())),
-            challenge_key: ChallengeKey::new(&[0; 32]),
+            verifier,
+            instructions,
+            challenge_key,
             evidence: Arc::new(NoEvidence),
-            decisions: Decisions::follow(reader.clone(), database.wake()).unwrap(),
+            evidence_limits: EvidenceLimits { feed: day, card_crl: day, comparison: day },
+            decisions,
             reader,
             writer,
         };
         let (holders, operators) = (HolderApi::new(holders).unwrap(), OperatorApi::new(operators).unwrap());
-        let mut routes = Vec::new();
-        App::new().configure(|config| routes.extend(holders.configure(config)));
-        App::new().configure(|config| routes.extend(operators.configure(config)));
-        routes.into_iter().map(|route| (route.method.as_str().to_lowercase(), route.path.to_owned())).collect()
+        let (mut of_holders, mut of_operators) = (Vec::new(), Vec::new());
+        App::new().configure(|config| of_holders.extend(holders.configure(config)));
+        App::new().configure(|config| of_operators.extend(operators.configure(config)));
+        (of_holders, of_operators)
+    }
+
+    fn name(route: &Route) -> (String, String) {
+        (route.method.as_str().to_lowercase(), route.path.to_owned())
+    }
+
+    #[test]
+    fn each_role_may_do_what_is_described_and_nothing_else() {
+        let document = serde_json::to_value(crate::openapi()).unwrap();
+        let (_, operators) = registered();
+        let mut allowed: HashMap<Role, BTreeSet<&str>> = HashMap::new();
+        for (route, access) in &operators {
+            let (method, path) = name(route);
+            let roles: BTreeSet<&str> = Role::ALL.into_iter().filter(|role| access.allows(*role)).map(Role::as_str).collect();
+            let described = document["paths"][path][method]["security"].as_array().cloned().unwrap_or_default();
+            let described = described.iter().find_map(|requirement| requirement["operator"].as_array());
+            match described {
+                Some(described) => {
+                    assert_eq!(described.iter().map(|role| role.as_str().unwrap()).collect::<BTreeSet<_>>(), roles, "{route:?}")
+                }
+                None => assert_eq!(*access, Access::AnyOperator, "{route:?}"),
+            }
+            if *access != Access::AnyOperator {
+                for role in Role::ALL.into_iter().filter(|role| access.allows(*role)) {
+                    allowed.entry(role).or_default().insert(route.path);
+                }
+            }
+        }
+        let (instructing, verifying) = (
+            BTreeSet::from(["/v1/challenges", "/v1/instructions", "/v1/instructions/{id}"]),
+            BTreeSet::from(["/v1/verifier/lookups", "/v1/verifier/pseudonyms"]),
+        );
+        assert_eq!(allowed[&Role::BackOffice], BTreeSet::from(["/v1/card-events"]));
+        assert_eq!(allowed[&Role::CallCentre], instructing);
+        assert_eq!(allowed[&Role::Verifier], verifying);
+        assert_eq!(allowed[&Role::Administrator].len(), operators.len() - 3);
+        for path in ["/v1/card-events", "/v1/challenges", "/v1/instructions", "/v1/verifier/lookups", "/v1/verifier/pseudonyms"] {
+            assert!(!allowed[&Role::Auditor].contains(path), "{path}");
+        }
     }
 
     #[test]
@@ -127,7 +192,8 @@ mod tests {
         let paths = document["paths"].as_object().unwrap();
         let described: BTreeSet<(String, String)> =
             paths.iter().flat_map(|(path, item)| item.as_object().unwrap().keys().map(|method| (method.clone(), path.clone()))).collect();
-        assert_eq!(described, registered());
+        let (holders, operators) = registered();
+        assert_eq!(described, holders.iter().chain(operators.iter().map(|(route, _)| route)).map(name).collect());
     }
 
     #[test]

@@ -78,6 +78,14 @@ impl ListenerSettings {
         }
         Ok(())
     }
+
+    /// A request that waits for the CA must be answered before its time is up.
+    fn check_wait(&self, decision_wait_ms: u64) -> Result<(), SettingsRefusal> {
+        if self.body_timeout_ms.saturating_add(decision_wait_ms) < self.request_timeout_ms {
+            return Ok(());
+        }
+        Err(SettingsRefusal("body_timeout_ms and decision_wait_ms together must be less than request_timeout_ms".into()))
+    }
 }
 
 /// The public listener.
@@ -88,13 +96,34 @@ pub struct HolderSettings {
     pub listener: ListenerSettings,
     /// Octets of an application at most. Default 65,536: the card's certificate and two RSA-4096 requests have about 6,000.
     pub application_octets: usize,
-    /// Milliseconds that an application's answer waits for the CA's decision before it is 202. Default 10,000.
+    /// Octets of an instruction at most, and never more than 65,536. Default 32,768: signer, two more certificates and a push
+    /// token have about 10,000.
+    pub instruction_octets: usize,
+    /// Octets of a report of a compromised key at most, and never more than 65,536. Default 8,192: a PKCS#10 with RSA-8192 has
+    /// about 2,200.
+    pub key_compromise_octets: usize,
+    /// Octets of a phone's answer to a command at most, and never more than 8,192. Default 4,096.
+    pub command_result_octets: usize,
+    /// Milliseconds that the answer to an application or an instruction waits for the CA's decision before it is 202. Default
+    /// 10,000.
     pub decision_wait_ms: u64,
 }
 
+/// What the store takes of an instruction.
+const INSTRUCTION_OCTETS: usize = 65_536;
+/// What the store takes of a phone's answer to a command.
+const COMMAND_RESULT_OCTETS: usize = 8_192;
+
 impl Default for HolderSettings {
     fn default() -> Self {
-        Self { listener: ListenerSettings::default(), application_octets: 64 << 10, decision_wait_ms: 10_000 }
+        Self {
+            listener: ListenerSettings::default(),
+            application_octets: 64 << 10,
+            instruction_octets: 32 << 10,
+            key_compromise_octets: 8 << 10,
+            command_result_octets: 4 << 10,
+            decision_wait_ms: 10_000,
+        }
     }
 }
 
@@ -105,14 +134,10 @@ impl HolderSettings {
         if self.application_octets == 0 {
             return Err(SettingsRefusal("application_octets must be more than 0".into()));
         }
-        if self.listener.body_timeout_ms.saturating_add(self.decision_wait_ms) >= self.listener.request_timeout_ms {
-            return Err(SettingsRefusal("body_timeout_ms and decision_wait_ms together must be less than request_timeout_ms".into()));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn decision_wait(&self) -> Duration {
-        Duration::from_millis(self.decision_wait_ms)
+        check_octets("instruction_octets", self.instruction_octets, INSTRUCTION_OCTETS)?;
+        check_octets("key_compromise_octets", self.key_compromise_octets, INSTRUCTION_OCTETS)?;
+        check_octets("command_result_octets", self.command_result_octets, COMMAND_RESULT_OCTETS)?;
+        self.listener.check_wait(self.decision_wait_ms)
     }
 }
 
@@ -126,11 +151,21 @@ pub struct OperatorSettings {
     pub card_events_octets: usize,
     /// Card events in one delivery at most. Default 1,000.
     pub card_events: usize,
+    /// Octets of an instruction at most, and never more than 65,536. Default 32,768.
+    pub instruction_octets: usize,
+    /// Milliseconds that the answer to an instruction waits for the CA's decision before it is 202. Default 10,000.
+    pub decision_wait_ms: u64,
 }
 
 impl Default for OperatorSettings {
     fn default() -> Self {
-        Self { listener: ListenerSettings::default(), card_events_octets: 1 << 20, card_events: 1_000 }
+        Self {
+            listener: ListenerSettings::default(),
+            card_events_octets: 1 << 20,
+            card_events: 1_000,
+            instruction_octets: 32 << 10,
+            decision_wait_ms: 10_000,
+        }
     }
 }
 
@@ -141,8 +176,13 @@ impl OperatorSettings {
         if self.card_events == 0 || self.card_events_octets == 0 {
             return Err(SettingsRefusal("card_events and card_events_octets must be more than 0".into()));
         }
-        Ok(())
+        check_octets("instruction_octets", self.instruction_octets, INSTRUCTION_OCTETS)?;
+        self.listener.check_wait(self.decision_wait_ms)
     }
+}
+
+fn check_octets(name: &str, octets: usize, most: usize) -> Result<(), SettingsRefusal> {
+    if (1..=most).contains(&octets) { Ok(()) } else { Err(SettingsRefusal(format!("{name} must be 1 to {most}"))) }
 }
 
 /// Settings that contradict each other.
@@ -164,5 +204,18 @@ mod tests {
     fn waiting_longer_for_a_decision_than_a_request_may_last_is_refused() {
         let settings = HolderSettings { decision_wait_ms: 30_000, ..HolderSettings::default() };
         assert!(settings.check().unwrap_err().to_string().contains("decision_wait_ms"));
+        let settings = OperatorSettings { decision_wait_ms: 30_000, ..OperatorSettings::default() };
+        assert!(settings.check().unwrap_err().to_string().contains("decision_wait_ms"));
+    }
+
+    #[test]
+    fn what_the_store_would_not_take_is_not_let_in() {
+        for (settings, name) in [
+            (HolderSettings { instruction_octets: 65_537, ..HolderSettings::default() }, "instruction_octets"),
+            (HolderSettings { key_compromise_octets: 0, ..HolderSettings::default() }, "key_compromise_octets"),
+            (HolderSettings { command_result_octets: 8_193, ..HolderSettings::default() }, "command_result_octets"),
+        ] {
+            assert!(settings.check().unwrap_err().to_string().starts_with(name));
+        }
     }
 }

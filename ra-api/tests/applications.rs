@@ -13,7 +13,7 @@ use ca_core::application::verified::StatusEvidence;
 use ca_core::card::authority::{CardAuthorities, CardAuthority};
 use ca_core::kind::CertificateKind;
 use chrono::{TimeDelta, Utc};
-use common::{AUDIENCE, Authority, Caller, Listener, Store, assert_described, serve_holders_with, store, verifier};
+use common::{AUDIENCE, Authority, Caller, Listener, Store, assert_described, patient, serve_holders_with, store, verifier};
 use ra_api::{CardStatusPlaces, EvidencePlan, HolderSettings, NetworkEvidence, StatusSource};
 use sandbox::back_office::{BackOffice, BackOfficeSettings as MockSettings, NewCard, RevocationRequest};
 use sandbox::card::Card;
@@ -70,7 +70,7 @@ impl House {
         let evidence = NetworkEvidence::new(Arc::new(client), CardStatusClient::new(&CardStatusSettings::default()), plan);
         let mut settings = HolderSettings { decision_wait_ms: trouble.decision_wait_ms.unwrap_or(300), ..HolderSettings::default() };
         settings.listener.requests_per_second = 0;
-        let listener = serve_holders_with(&store, &tls, settings, verifier, Arc::new(evidence));
+        let listener = serve_holders_with(&store, &tls, settings, verifier, Arc::new(evidence), patient());
         store.draw_beacon();
         Self { store, tls, office, listener }
     }

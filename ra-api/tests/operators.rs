@@ -57,7 +57,7 @@ fn nobody_gets_in_without_a_certificate_of_the_operator_ca() {
 #[test]
 fn a_certificate_without_a_known_role_is_let_into_nothing() {
     let house = House::new();
-    for role in ["auditor", "", "Back-Office"] {
+    for role in ["operator", "", "Back-Office"] {
         let caller = house.caller(Some(&house.operators.operator("someone", role)));
         for path in ["/health/live", "/openapi.json", "/v1/nothing"] {
             let answer = caller.get(path);
@@ -85,7 +85,7 @@ fn card_events_are_stored_once_however_often_they_come() {
     assert_eq!(caller.get("/v1/nothing").problem(), "route_unknown");
     assert_eq!(caller.get("/v1/card-events").problem(), "method_not_allowed");
     // What holders do is not on this listener.
-    assert_eq!(caller.post("/v1/challenges", "application/json", b"").problem(), "route_unknown");
+    assert_eq!(caller.post("/v1/applications", "application/cms", b"").problem(), "route_unknown");
 }
 
 #[test]

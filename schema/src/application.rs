@@ -120,6 +120,8 @@ pub struct ApplicationRecord {
     pub state: ApplicationState,
     /// The SHA-256 of the token that opens its state to the holder.
     pub ticket_hash: Sha256Digest,
+    /// The public identifier of the phone to which its certificates were issued.
+    pub device: Option<String>,
 }
 
 /// An application that waits for the CA role, with all that is needed to verify it again.
@@ -251,19 +253,23 @@ fn columns<'a>(
 }
 
 fn record(session: &mut Session, column: &'static str, value: crate::sql::Parameter<'_>) -> Result<Option<ApplicationRecord>, StoreFault> {
-    let found = sql(format!("SELECT id, state, ticket_hash, refusal_code, refusal_detail FROM application WHERE {column} = ?"))
-        .bind(value)
-        .optional(session, |row| {
-            Ok((ApplicationId(row.big()?), row.small()?, row.digest()?, row.optional_text()?, row.optional_text()?))
-        })?;
-    let Some((id, state, ticket_hash, code, detail)) = found else { return Ok(None) };
+    let found = sql(format!(
+        "SELECT id, state, ticket_hash, refusal_code, refusal_detail, \
+         (SELECT public_id FROM device WHERE id = application.device_id) FROM application WHERE {column} = ?"
+    ))
+    .bind(value)
+    .optional(session, |row| {
+        let (id, state, ticket_hash) = (ApplicationId(row.big()?), row.small()?, row.digest()?);
+        Ok((id, state, ticket_hash, row.optional_text()?, row.optional_text()?, row.optional_text()?))
+    })?;
+    let Some((id, state, ticket_hash, code, detail, device)) = found else { return Ok(None) };
     let state = match (state, code, detail) {
         (codes::ACCEPTED, None, None) => ApplicationState::Accepted,
         (codes::ISSUED, None, None) => ApplicationState::Issued { certificates: issued_certificates(session, id)? },
         (codes::REFUSED, Some(code), Some(detail)) => ApplicationState::Refused { code, detail },
         _ => return Err(StoreFault::Corrupt("an application's state")),
     };
-    Ok(Some(ApplicationRecord { id, state, ticket_hash }))
+    Ok(Some(ApplicationRecord { id, state, ticket_hash, device }))
 }
 
 fn issued_certificates(session: &mut Session, id: ApplicationId) -> Result<Vec<IssuedCertificate>, StoreFault> {

@@ -185,6 +185,18 @@ impl Reader {
         })
     }
 
+    /// The certificate that was issued for a public key, by the SHA-256 of its SubjectPublicKeyInfo: a key is certified once.
+    pub fn certificate_of_key(&self, public_key_sha256: &Sha256Digest) -> Result<Option<CertificateSummary>, StoreFault> {
+        self.read(|session| {
+            sql(format!(
+                "SELECT {SUMMARY_COLUMNS} FROM certified_key AS k JOIN certificate AS c ON c.id = k.certificate_id \
+                 JOIN holder AS h ON h.id = c.holder WHERE k.spki_sha256 = ?"
+            ))
+            .bind(public_key_sha256)
+            .optional(session, decode_summary)
+        })
+    }
+
     /// Everything about the certificate with this serial number; the kind may be left out, for serial numbers are random.
     pub fn certificate_detail(
         &self,

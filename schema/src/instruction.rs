@@ -184,6 +184,13 @@ impl Reader {
         })
     }
 
+    /// The message of an instruction, whatever became of it: for those who want to read it once more.
+    pub fn stored_instruction(&self, digest: &Sha256Digest) -> Result<Option<StoredInstruction>, StoreFault> {
+        self.read(|session| {
+            sql("SELECT digest, form, message, received_at FROM instruction WHERE digest = ?").bind(digest).optional(session, decode_stored)
+        })
+    }
+
     /// The message of an instruction that waits for an approval: to be verified once more by whoever carries it out then.
     pub fn instruction_awaiting_approval(&self, digest: &Sha256Digest) -> Result<Option<StoredInstruction>, StoreFault> {
         self.read(|session| {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::Payload;
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::problem::Problem;
@@ -42,6 +43,21 @@ impl BoundedBody {
     fn too_large(&self) -> Problem {
         Problem::new("body_too_large", format!("The body has more than {} octets.", self.octets))
     }
+}
+
+/// Reads a question in JSON, of `octets` at most.
+pub async fn read_question<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: Payload,
+    octets: usize,
+    timeout: Duration,
+) -> Result<T, Problem> {
+    let body = BoundedBody { content_type: "application/json", octets, timeout }.read(request, payload).await?;
+    serde_json::from_slice(&body).map_err(|error| {
+        // Where it goes wrong, without repeating what stands there.
+        let (line, column) = (error.line(), error.column());
+        Problem::new("question_malformed", format!("The body is not the JSON described for it (line {line}, column {column})."))
+    })
 }
 
 /// Whether the request's content type is `expected`, whatever its parameters.

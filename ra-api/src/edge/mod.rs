@@ -7,6 +7,6 @@ mod correlation;
 mod passage;
 
 pub use address::AddressLimits;
-pub use body::{BoundedBody, content_type_is};
+pub use body::{BoundedBody, content_type_is, read_question};
 pub use correlation::{CORRELATION_HEADER, CorrelationId};
 pub use passage::{Edge, pass};

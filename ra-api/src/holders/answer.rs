@@ -3,8 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ca_core::digest::Sha256Digest;
-use ca_core::kind::CertificateKind;
-use ca_core::serial::SerialNumber;
+use schema::application::IssuedCertificate;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -31,6 +30,32 @@ pub struct IssuedAnswer {
     pub state: &'static str,
     /// The certificates: one of each requested kind.
     pub certificates: Vec<CertificateAnswer>,
+    /// What the phone that has them is called here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    pub device: Option<String>,
+    /// What is known of the certificates of an earlier owner that the application named. Only in the answer to the application
+    /// itself, which may be sent again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_behind: Vec<LeftBehindAnswer>,
+    /// Opens what there is for this phone, in the header `Tsunagi-Application-Token`. A secret.
+    #[schema(pattern = "^[A-Za-z0-9_-]{43}$")]
+    pub token: String,
+}
+
+/// A certificate of an earlier owner that the phone found in itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LeftBehindAnswer {
+    /// `signature` or `authentication`, as the phone named it.
+    #[schema(example = "signature")]
+    pub kind: &'static str,
+    /// The serial number in hexadecimal, as the phone named it.
+    #[schema(pattern = "^[0-9A-F]{2,40}$")]
+    pub serial: String,
+    /// Whether it was issued here.
+    pub ours: bool,
+    /// Whether it is known here to have ended. The phone is told to erase its key by command either way.
+    pub ended: bool,
 }
 
 /// One issued certificate.
@@ -74,16 +99,8 @@ impl AcceptedAnswer {
     }
 }
 
-impl IssuedAnswer {
-    pub(crate) fn new<'c>(
-        digest: &Sha256Digest,
-        certificates: impl IntoIterator<Item = (CertificateKind, &'c SerialNumber, &'c [u8])>,
-    ) -> Self {
-        let certificates = certificates.into_iter().map(|(kind, serial, der)| CertificateAnswer {
-            kind: kind.as_str(),
-            serial: serial.to_string(),
-            certificate: STANDARD.encode(der),
-        });
-        Self { application_id: digest.to_string(), state: "issued", certificates: certificates.collect() }
+impl From<&IssuedCertificate> for CertificateAnswer {
+    fn from(certificate: &IssuedCertificate) -> Self {
+        Self { kind: certificate.kind.as_str(), serial: certificate.serial.to_string(), certificate: STANDARD.encode(&certificate.der) }
     }
 }

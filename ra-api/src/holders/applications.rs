@@ -8,16 +8,19 @@ use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use ca_core::application::ApplicationId;
 use ca_core::application::verified::VerifiedApplication;
+use ca_core::device_command::NamedCertificate;
 use ca_core::digest::Sha256Digest;
 use schema::WriteError;
 use schema::application::{AcceptRefusal, Acceptance, ApplicationRecord, ApplicationState, NewApplication};
 
 use super::HolderState;
-use super::answer::{AcceptedAnswer, ApplicationAnswer, IssuedAnswer};
-use super::reception::{Received, store_problem};
+use super::answer::{AcceptedAnswer, ApplicationAnswer, CertificateAnswer, IssuedAnswer, LeftBehindAnswer};
+use super::reception::ReceivedApplication;
 use super::ticket::Ticket;
+use crate::decisions::Undecided;
 use crate::edge::BoundedBody;
 use crate::problem::{ApplicationProblems, Problem, StatusProblems};
+use crate::store;
 
 /// The header that opens the state of an application.
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("tsunagi-application-token");
@@ -43,14 +46,18 @@ pub(crate) async fn apply(request: HttpRequest, payload: Payload, state: Data<Ho
     let reception = state.reception.clone();
     let received =
         web::block(move || reception.receive(octets)).await.map_err(|error| Problem::fault("receiving an application", &error))??;
-    let (digest, id) = match received {
-        Received::Known(digest, record) => match record.state {
-            ApplicationState::Accepted => (digest, record.id),
-            _ => return answer(&state, &digest, record, StatusCode::CREATED),
+    let (digest, record) = match received.application {
+        ReceivedApplication::Known(digest, record) => match record.state {
+            ApplicationState::Accepted => (digest, await_decision(&state, digest, record.id).await?),
+            _ => (digest, record),
         },
-        Received::Verified(application) => (application.digest(), accept(&state, &application).await?),
+        ReceivedApplication::Verified(application) => {
+            let (digest, id) = (application.digest(), accept(&state, &application).await?);
+            (digest, await_decision(&state, digest, id).await?)
+        }
     };
-    await_decision(&state, digest, id).await
+    let left_behind = look_left_behind(&state, received.left_behind).await?;
+    answer(&state, &digest, record, left_behind, StatusCode::CREATED)
 }
 
 /// Tells what has become of an application.
@@ -70,12 +77,18 @@ pub(crate) async fn apply(request: HttpRequest, payload: Payload, state: Data<Ho
     )
 )]
 pub(crate) async fn ask_for_outcome(request: HttpRequest, id: Path<String>, state: Data<HolderState>) -> Result<HttpResponse, Problem> {
+    let (digest, record) = opened(&request, &id, &state).await?;
+    answer(&state, &digest, record, Vec::new(), StatusCode::OK)
+}
+
+/// The application of this id, if the request has its token.
+pub(super) async fn opened(request: &HttpRequest, id: &str, state: &HolderState) -> Result<(Sha256Digest, ApplicationRecord), Problem> {
     let presented = request.headers().get(TOKEN_HEADER).and_then(|value| value.to_str().ok()).and_then(Ticket::from_text);
-    let (Some(digest), Some(ticket)) = (Sha256Digest::from_hex(&id), presented) else {
+    let (Some(digest), Some(ticket)) = (Sha256Digest::from_hex(id), presented) else {
         return Err(unknown());
     };
-    match look(&state, digest).await? {
-        Some(record) if ticket.opens(&record.ticket_hash) => answer(&state, &digest, record, StatusCode::OK),
+    match look(state, digest).await? {
+        Some(record) if ticket.opens(&record.ticket_hash) => Ok((digest, record)),
         _ => Err(unknown()),
     }
 }
@@ -99,36 +112,60 @@ async fn accept(state: &HolderState, application: &VerifiedApplication) -> Resul
             state.reception.leave_event(digest, "challenge_spent", now);
             Err(Problem::refusal(&refusal))
         }
-        Err(WriteError::Fault(fault)) => Err(store_problem("accepting an application", &fault)),
+        Err(WriteError::Fault(fault)) => Err(store::problem("accepting an application", &fault)),
     }
 }
 
-async fn await_decision(state: &HolderState, digest: Sha256Digest, id: ApplicationId) -> Result<HttpResponse, Problem> {
+async fn await_decision(state: &HolderState, digest: Sha256Digest, id: ApplicationId) -> Result<ApplicationRecord, Problem> {
     let begin = Instant::now();
-    state.decisions.wait(id, state.decision_wait).await;
+    state.decisions.wait(Undecided::Application(id), state.decision_wait).await;
     metrics::histogram!("tsunagi_application_step_seconds", "step" => "decision").record(begin.elapsed().as_secs_f64());
     // Whatever the events said: the store has the last word.
-    let record = look(state, digest).await?.ok_or_else(|| Problem::fault("looking for an accepted application", &Vanished))?;
-    answer(state, &digest, record, StatusCode::CREATED)
+    look(state, digest).await?.ok_or_else(|| Problem::fault("looking for an accepted application", &Vanished))
+}
+
+/// What is known of the certificates that an earlier owner left in the phone.
+async fn look_left_behind(state: &HolderState, named: Vec<NamedCertificate>) -> Result<Vec<LeftBehindAnswer>, Problem> {
+    if named.is_empty() {
+        return Ok(Vec::new());
+    }
+    let reader = state.reception.reader.clone();
+    let look = move |certificate: NamedCertificate| {
+        let found = reader.certificate_detail(Some(certificate.kind), &certificate.serial)?;
+        let ended = found.as_ref().is_some_and(|found| !found.summary.state.stands());
+        Ok(LeftBehindAnswer { kind: certificate.kind.as_str(), serial: certificate.serial.to_string(), ours: found.is_some(), ended })
+    };
+    store::look("looking for certificates left behind", move || named.into_iter().map(look).collect()).await
 }
 
 async fn look(state: &HolderState, digest: Sha256Digest) -> Result<Option<ApplicationRecord>, Problem> {
     let reader = state.reception.reader.clone();
-    let record = web::block(move || reader.application_by_digest(&digest))
-        .await
-        .map_err(|error| Problem::fault("looking for an application", &error))?;
-    record.map_err(|fault| store_problem("looking for an application", &fault))
+    store::look("looking for an application", move || reader.application_by_digest(&digest)).await
 }
 
-fn answer(state: &HolderState, digest: &Sha256Digest, record: ApplicationRecord, issued: StatusCode) -> Result<HttpResponse, Problem> {
+fn answer(
+    state: &HolderState,
+    digest: &Sha256Digest,
+    record: ApplicationRecord,
+    left_behind: Vec<LeftBehindAnswer>,
+    issued: StatusCode,
+) -> Result<HttpResponse, Problem> {
+    let ticket = Ticket::of(&state.challenge_key, digest);
     match record.state {
         ApplicationState::Issued { certificates } => {
-            let certificates = certificates.iter().map(|certificate| (certificate.kind, &certificate.serial, certificate.der.as_slice()));
-            Ok(HttpResponse::build(issued).json(ApplicationAnswer::Issued(IssuedAnswer::new(digest, certificates))))
+            let issued_answer = IssuedAnswer {
+                application_id: digest.to_string(),
+                state: "issued",
+                certificates: certificates.iter().map(CertificateAnswer::from).collect(),
+                device: record.device,
+                left_behind,
+                token: ticket.to_text(),
+            };
+            Ok(HttpResponse::build(issued).json(ApplicationAnswer::Issued(issued_answer)))
         }
         ApplicationState::Refused { code, detail } => Err(Problem::new(code, detail)),
         ApplicationState::Accepted => {
-            let accepted = AcceptedAnswer::new(digest, &Ticket::of(&state.challenge_key, digest));
+            let accepted = AcceptedAnswer::new(digest, &ticket);
             Ok(HttpResponse::Accepted()
                 .insert_header((LOCATION, accepted.status_url.clone()))
                 .insert_header((RETRY_AFTER, "1"))

@@ -29,6 +29,9 @@ pub trait EvidenceSource: Send + Sync {
         application: &CardSignedApplication<'_>,
         now: DateTime<Utc>,
     ) -> Result<Evidence, EvidenceFailure>;
+
+    /// The back office's name for the holder of a card, by its signature certificate.
+    fn holder_id(&self, card: &CardIdentity) -> Result<String, EvidenceFailure>;
 }
 
 /// Why there is no evidence.
@@ -181,6 +184,10 @@ impl EvidenceSource for NetworkEvidence {
             None
         };
         Ok(Evidence { signature_status, holder_id: holder.holder_id, authentication })
+    }
+
+    fn holder_id(&self, card: &CardIdentity) -> Result<String, EvidenceFailure> {
+        self.holder(card).map(|holder| holder.holder_id)
     }
 }
 

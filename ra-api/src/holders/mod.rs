@@ -1,11 +1,13 @@
-//! The public listener: challenges and applications. Holders have no account; a card's signature is their identity.
+//! The public listener: challenges, applications, instructions, and what there is for phones. Holders have no account; a
+//! signature is their identity.
 
 mod answer;
 mod applications;
-mod beacons;
-mod challenges;
-mod decisions;
+mod command_keys;
+mod commands;
 mod evidence;
+mod freshness;
+mod key_compromises;
 mod reception;
 mod ticket;
 
@@ -17,20 +19,26 @@ use actix_web::web::{Data, ServiceConfig};
 use ca_core::application::challenge::ChallengeKey;
 use ca_core::application::verifier::ApplicationVerifier;
 use ca_core::clock::Clock;
+use ca_core::instruction::InstructionVerifier;
 use schema::{Reader, Writer};
 
-pub use answer::{AcceptedAnswer, ApplicationAnswer, CertificateAnswer, IssuedAnswer};
+pub use answer::{AcceptedAnswer, ApplicationAnswer, CertificateAnswer, IssuedAnswer, LeftBehindAnswer};
 pub(crate) use applications::{__path_apply, __path_ask_for_outcome};
-pub use beacons::Beacons;
-pub(crate) use challenges::__path_ask_for_challenge;
-pub use challenges::ChallengeAnswer;
-pub use decisions::Decisions;
+pub(crate) use command_keys::__path_list_command_keys;
+pub use command_keys::{CommandKeyAnswer, CommandKeysAnswer};
+pub(crate) use commands::{__path_ask_for_commands, __path_take_command_result};
+pub use commands::{CommandAnswer, CommandResult, CommandResultAnswer, CommandResultBody, CommandsAnswer};
 pub use evidence::{CardStatusPlaces, EvidenceFailure, EvidencePlan, EvidenceSource, NetworkEvidence, StatusSource};
-pub(crate) use reception::store_problem;
+pub use freshness::EvidenceLimits;
+pub(crate) use key_compromises::__path_report_key_compromise;
 
+use self::freshness::Freshness;
 use self::reception::{RecentRefusals, Reception};
+use crate::challenges::{self, ChallengeDesk};
+use crate::decisions::Decisions;
 use crate::edge::Edge;
 use crate::health::{self, Health};
+use crate::instructions::{self, InstructionDesk, ListingDesk, Side};
 use crate::routes::{Route, Routes};
 use crate::settings::{HolderSettings, ListenerSettings, SettingsRefusal};
 
@@ -46,10 +54,14 @@ pub struct HolderParts {
     pub writer: Writer,
     /// What is trusted, what is allowed, and what this RA is called.
     pub verifier: Arc<ApplicationVerifier>,
+    /// Whose instructions count.
+    pub instructions: Arc<InstructionVerifier>,
     /// The RA's half of challenges and tokens.
-    pub challenge_key: ChallengeKey,
+    pub challenge_key: Arc<ChallengeKey>,
     /// Where evidence comes from.
     pub evidence: Arc<dyn EvidenceSource>,
+    /// How old the news of cards may be for an application to be taken up.
+    pub evidence_limits: EvidenceLimits,
     /// Who learns of the CA's decisions.
     pub decisions: Decisions,
 }
@@ -58,6 +70,8 @@ pub struct HolderParts {
 #[derive(Clone)]
 pub struct HolderApi {
     state: Data<HolderState>,
+    challenges: Data<ChallengeDesk>,
+    instructions: Data<InstructionDesk>,
     health: Data<Health>,
     edge: Arc<Edge>,
     listener: ListenerSettings,
@@ -66,10 +80,11 @@ pub struct HolderApi {
 pub(crate) struct HolderState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) challenge_key: Arc<ChallengeKey>,
-    pub(crate) beacons: Arc<Beacons>,
     pub(crate) reception: Arc<Reception>,
     pub(crate) decisions: Decisions,
     pub(crate) application_octets: usize,
+    pub(crate) key_compromise_octets: usize,
+    pub(crate) command_result_octets: usize,
     pub(crate) body_timeout: Duration,
     pub(crate) decision_wait: Duration,
 }
@@ -77,37 +92,54 @@ pub(crate) struct HolderState {
 impl HolderApi {
     /// Puts the parts together; refuses settings that contradict each other.
     pub fn new(parts: HolderParts) -> Result<Self, SettingsRefusal> {
-        parts.settings.check()?;
-        let challenge = &parts.verifier.policy().challenge;
-        // A challenge is to last for at least one beacon's interval.
-        let beacons =
-            Arc::new(Beacons::new(parts.reader.clone(), challenge.lifetime(), challenge.beacon_interval().min(challenge.lifetime() / 2)));
-        let challenge_key = Arc::new(parts.challenge_key);
+        let settings = parts.settings;
+        settings.check()?;
+        let (body_timeout, decision_wait) = (settings.listener.body_timeout(), Duration::from_millis(settings.decision_wait_ms));
+        let challenge_policy = &parts.verifier.policy().challenge;
+        let challenges =
+            ChallengeDesk::new(Arc::clone(&parts.clock), Arc::clone(&parts.challenge_key), parts.reader.clone(), challenge_policy);
+        let challenges = Arc::new(challenges);
         let reception = Reception {
             clock: Arc::clone(&parts.clock),
             reader: parts.reader.clone(),
-            writer: parts.writer,
+            writer: parts.writer.clone(),
             verifier: parts.verifier,
-            challenge_key: Arc::clone(&challenge_key),
-            beacons: Arc::clone(&beacons),
-            evidence: parts.evidence,
+            challenges: Arc::clone(&challenges),
+            evidence: Arc::clone(&parts.evidence),
+            freshness: Freshness::new(&parts.evidence_limits),
             refusals: RecentRefusals::default(),
+        };
+        let instructions = InstructionDesk {
+            clock: Arc::clone(&parts.clock),
+            reader: parts.reader.clone(),
+            writer: parts.writer,
+            verifier: parts.instructions,
+            challenges: Arc::clone(&challenges),
+            decisions: parts.decisions.clone(),
+            side: Side::Holders(ListingDesk::new(parts.evidence)),
+            octets: settings.instruction_octets,
+            body_timeout,
+            decision_wait,
         };
         let state = HolderState {
             clock: Arc::clone(&parts.clock),
-            challenge_key,
-            beacons: Arc::clone(&beacons),
+            challenge_key: parts.challenge_key,
             reception: Arc::new(reception),
             decisions: parts.decisions,
-            application_octets: parts.settings.application_octets,
-            body_timeout: parts.settings.listener.body_timeout(),
-            decision_wait: parts.settings.decision_wait(),
+            application_octets: settings.application_octets,
+            key_compromise_octets: settings.key_compromise_octets,
+            command_result_octets: settings.command_result_octets,
+            body_timeout,
+            decision_wait,
         };
+        let beacons = Some(challenges.beacons());
         Ok(Self {
             state: Data::new(state),
-            health: Data::new(Health { reader: parts.reader, clock: parts.clock, beacons: Some(beacons) }),
-            edge: Edge::new("holders", &parts.settings.listener),
-            listener: parts.settings.listener,
+            challenges: Data::from(challenges),
+            instructions: Data::new(instructions),
+            health: Data::new(Health { reader: parts.reader, clock: parts.clock, beacons }),
+            edge: Edge::new("holders", &settings.listener),
+            listener: settings.listener,
         })
     }
 
@@ -127,10 +159,17 @@ impl HolderApi {
     /// Registers the routes.
     pub(crate) fn configure(&self, config: &mut ServiceConfig) -> Vec<Route> {
         config.app_data(self.state.clone()).app_data(self.health.clone());
+        config.app_data(self.challenges.clone()).app_data(self.instructions.clone());
         let mut routes = Routes::new(config);
         routes.add(Method::POST, "/v1/challenges", challenges::ask_for_challenge);
         routes.add(Method::POST, "/v1/applications", applications::apply);
         routes.add(Method::GET, "/v1/applications/{id}", applications::ask_for_outcome);
+        routes.add(Method::GET, "/v1/applications/{id}/commands", commands::ask_for_commands);
+        routes.add(Method::POST, "/v1/applications/{id}/commands/{command}/result", commands::take_command_result);
+        routes.add(Method::GET, "/v1/device-command-keys", command_keys::list_command_keys);
+        routes.add(Method::POST, "/v1/instructions", instructions::instruct);
+        routes.add(Method::GET, "/v1/instructions/{id}", instructions::ask_for_instruction);
+        routes.add(Method::POST, "/v1/key-compromises", key_compromises::report_key_compromise);
         routes.add(Method::GET, "/openapi.json", crate::document::describe);
         routes.add(Method::GET, "/health/live", health::live);
         routes.add(Method::GET, "/health/ready", health::ready);

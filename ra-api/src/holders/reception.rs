@@ -1,24 +1,26 @@
 //! From an application's octets to its acceptance in the store.
 
-use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use ca_core::application::challenge::ChallengeKey;
 use ca_core::application::challenge::{Challenge, ChallengeRefusal};
 use ca_core::application::refusal::ApplicationRefusal;
 use ca_core::application::verified::VerifiedApplication;
 use ca_core::application::verifier::{ApplicationVerifier, CardSignedApplication, UnverifiedApplication};
 use ca_core::clock::Clock;
+use ca_core::device_command::NamedCertificate;
 use ca_core::digest::Sha256Digest;
 use ca_core::refusal::Refusal;
 use chrono::{DateTime, Utc};
 use schema::application::ApplicationRecord;
 use schema::{Reader, StoreFault, Writer};
 
-use super::beacons::Beacons;
 use super::evidence::{EvidenceFailure, EvidenceSource};
+use super::freshness::Freshness;
+use crate::challenges::{ChallengeDesk, ChallengeFault};
 use crate::problem::Problem;
+use crate::recent::Recent;
+use crate::store;
 
 /// Refusals remembered, so that sending a refused application again and again leaves one event.
 const REMEMBERED_REFUSALS: usize = 4_096;
@@ -29,14 +31,20 @@ pub(crate) struct Reception {
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
     pub(crate) verifier: Arc<ApplicationVerifier>,
-    pub(crate) challenge_key: Arc<ChallengeKey>,
-    pub(crate) beacons: Arc<Beacons>,
+    pub(crate) challenges: Arc<ChallengeDesk>,
     pub(crate) evidence: Arc<dyn EvidenceSource>,
+    pub(crate) freshness: Freshness,
     pub(crate) refusals: RecentRefusals,
 }
 
+/// An application that passed, and the certificates of an earlier owner that it names.
+pub(crate) struct Received {
+    pub(crate) application: ReceivedApplication,
+    pub(crate) left_behind: Vec<NamedCertificate>,
+}
+
 /// An application that passed.
-pub(crate) enum Received {
+pub(crate) enum ReceivedApplication {
     /// It was received before: what has become of it.
     Known(Sha256Digest, ApplicationRecord),
     /// Everything about it is verified; it is not in the store yet.
@@ -51,22 +59,26 @@ impl Reception {
         let application = UnverifiedApplication::from_bytes(octets).map_err(|refusal| Problem::refusal(&refusal))?;
         let digest = application.digest();
         let signed = self.verifier.verify_signature(application, now).map_err(|refusal| self.refused(digest, &refusal, now))?;
-        let ours = self.challenge_key.check(signed.challenge());
+        let ours = self.challenges.check_ours(signed.challenge());
         ours.map_err(|refusal| self.refused_challenge(signed.challenge(), digest, &refusal, now))?;
         time("signature", begin);
 
+        let left_behind = signed.device().left_behind.clone();
         // Before anything that passes with time: whoever asks again hears the same.
         if let Some(record) =
-            self.reader.application_by_digest(&digest).map_err(|fault| store_problem("looking for an application", &fault))?
+            self.reader.application_by_digest(&digest).map_err(|fault| store::problem("looking for an application", &fault))?
         {
-            return Ok(Received::Known(digest, record));
+            return Ok(Received { application: ReceivedApplication::Known(digest, record), left_behind });
         }
         // Before anybody is asked anything: an old application costs nobody else's time.
         let challenge = *signed.challenge();
-        let beacons =
-            self.beacons.for_challenge(challenge.as_bytes(), now).map_err(|fault| store_problem("reading the beacons", &fault))?;
-        let lifetime = self.verifier.policy().challenge.lifetime();
-        challenge.check_beacon(&beacons, lifetime, now).map_err(|refusal| self.refused_challenge(&challenge, digest, &refusal, now))?;
+        self.challenges.check_fresh(&challenge, now).map_err(|fault| match fault {
+            ChallengeFault::Refused(refusal) => self.refused_challenge(&challenge, digest, &refusal, now),
+            ChallengeFault::Store(fault) => store::problem("reading the beacons", &fault),
+        })?;
+        let beacons = self.challenges.beacons().for_challenge(challenge.as_bytes(), now);
+        let beacons = beacons.map_err(|fault| store::problem("reading the beacons", &fault))?;
+        self.freshness.check(&self.reader, now)?;
 
         let begin = Instant::now();
         let evidence =
@@ -77,7 +89,7 @@ impl Reception {
         let now = self.clock.now();
         let verified = self.verifier.verify(signed, evidence, &beacons, now).map_err(|refusal| self.refused(digest, &refusal, now))?;
         time("verification", begin);
-        Ok(Received::Verified(Box::new(verified)))
+        Ok(Received { application: ReceivedApplication::Verified(Box::new(verified)), left_behind })
     }
 
     /// Makes the problem of a refusal; one after a valid card signature leaves an event.
@@ -129,35 +141,18 @@ impl Reception {
     }
 }
 
-/// The problem of a fault of the store.
-pub(crate) fn store_problem(doing: &'static str, fault: &StoreFault) -> Problem {
-    match fault {
-        StoreFault::Overloaded => Problem::new("too_busy", "Too many requests are under way.").retry_after(1),
-        other => Problem::fault(doing, other),
+/// Which applications were refused lately, and for what.
+pub(crate) struct RecentRefusals(Mutex<Recent<(Sha256Digest, &'static str)>>);
+
+impl Default for RecentRefusals {
+    fn default() -> Self {
+        Self(Mutex::new(Recent::new(REMEMBERED_REFUSALS)))
     }
 }
 
-/// Which applications were refused lately, and for what.
-#[derive(Default)]
-pub(crate) struct RecentRefusals(Mutex<(HashSet<ToldRefusal>, VecDeque<ToldRefusal>)>);
-
-/// Which application was refused, and the code.
-type ToldRefusal = (Sha256Digest, &'static str);
-
 impl RecentRefusals {
     fn is_new(&self, digest: Sha256Digest, code: &'static str) -> bool {
-        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (known, order) = &mut *guard;
-        if !known.insert((digest, code)) {
-            return false;
-        }
-        order.push_back((digest, code));
-        if order.len() > REMEMBERED_REFUSALS
-            && let Some(oldest) = order.pop_front()
-        {
-            known.remove(&oldest);
-        }
-        true
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((digest, code))
     }
 }
 

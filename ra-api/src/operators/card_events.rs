@@ -9,15 +9,15 @@ use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use schema::StoreFault;
-use schema::card_event::{CardChange, CardEvent, CardEventSource, Receipt};
+use schema::card_event::{CardChange, CardChangeKind, CardEvent, CardEventSource, Receipt};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::OperatorState;
 use crate::edge::BoundedBody;
-use crate::holders::store_problem;
 use crate::problem::{CardEventProblems, Problem};
+use crate::store;
 
 /// How far the back office's clock may be ahead of ours.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
@@ -47,13 +47,14 @@ pub struct CardEventBody {
     /// Rises with each event of one card certificate.
     #[schema(minimum = 0)]
     pub sequence: i64,
-    /// `revoked`.
+    /// `revoked`, `held`, `released`, `renewed`, `expired`, `record_changed`, `died`, `emigrated` or `record_error`.
     #[serde(rename = "type")]
     #[schema(example = "revoked")]
     pub kind: String,
-    /// A CRLReason's name (RFC 5280 section 5.3.1), but not certificateHold: a hold is no revocation.
+    /// With `revoked`, and only there: a CRLReason's name (RFC 5280 section 5.3.1), but not certificateHold, which is no
+    /// revocation.
     #[schema(example = "affiliationChanged")]
-    pub reason: String,
+    pub reason: Option<String>,
     /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     pub occurred_at: DateTime<Utc>,
@@ -68,13 +69,13 @@ pub struct CardEventsAnswer {
     pub known: usize,
 }
 
-/// Receives card events. On disk when answered; the CA role then ends the linked smartphone certificates.
+/// Receives card events. On disk when answered; the CA role then does to the linked smartphone certificates what policy says.
 #[utoipa::path(
     post,
     path = "/v1/card-events",
     tag = "operators",
     operation_id = "deliverCardEvents",
-    security(("operator" = ["back-office"])),
+    security(("operator" = ["back-office", "administrator"])),
     request_body = CardEventsBody,
     responses((status = 200, description = "The events are stored.", body = CardEventsAnswer), CardEventProblems)
 )]
@@ -97,7 +98,7 @@ pub(crate) async fn receive_card_events(
         }
         Ok(known)
     });
-    let known = written.await.map_err(|fault| store_problem("storing card events", &fault))?;
+    let known = written.await.map_err(|fault| store::problem("storing card events", &fault))?;
     metrics::counter!("tsunagi_card_events_received_total", "source" => "push").increment((received - known) as u64);
     tracing::info!(received, known, "card events received");
     Ok(Json(CardEventsAnswer { received, known }))
@@ -128,28 +129,17 @@ fn read_event(text: &str, now: DateTime<Utc>) -> Result<CardEvent, String> {
     if event.sequence < 0 {
         return Err("sequence must not be negative.".into());
     }
-    if event.kind != "revoked" {
-        return Err("type must be revoked.".into());
-    }
-    let reason = RevocationReason::from_str(&event.reason).map_err(|error| format!("reason: {error}."))?;
-    if reason == RevocationReason::CertificateHold {
-        return Err("reason: certificateHold is no revocation.".into());
-    }
+    let kind = CardChangeKind::from_str(&event.kind).map_err(|error| format!("type: {error}."))?;
+    let reason = event.reason.as_deref().map(RevocationReason::from_str).transpose().map_err(|error| format!("reason: {error}."))?;
     if event.occurred_at > now + CLOCK_SKEW {
         return Err("occurred_at is in the future.".into());
     }
     if event.occurred_at.timestamp() < 0 {
         return Err("occurred_at is before 1970.".into());
     }
-    let at = event.occurred_at.trunc_subsecs(0);
-    Ok(CardEvent {
-        event_id: event.event_id,
-        issuer_key_id,
-        serial,
-        sequence: event.sequence,
-        change: CardChange::Revoked { reason, at },
-        source: CardEventSource::Push,
-    })
+    let change = CardChange::new(kind, reason, event.occurred_at.trunc_subsecs(0));
+    let change = change.ok_or("reason: there is one with revoked and with nothing else, and certificateHold is no revocation.")?;
+    Ok(CardEvent { event_id: event.event_id, issuer_key_id, serial, sequence: event.sequence, change, source: CardEventSource::Push })
 }
 
 #[cfg(test)]
@@ -172,10 +162,19 @@ mod tests {
         let second = EVENT.replace("e1", "e2");
         let events = read_delivery(format!(r#"{{"events":[{EVENT},{second}]}}"#).as_bytes(), 2, now()).unwrap();
         assert_eq!(events[1].event_id, "e2");
-        let CardChange::Revoked { reason, at } = &events[0].change;
-        assert_eq!(*reason, RevocationReason::KeyCompromise);
-        assert_eq!(at.to_rfc3339(), "2026-11-20T00:00:00+00:00");
+        assert_eq!(events[0].change.reason(), Some(RevocationReason::KeyCompromise));
+        assert_eq!(events[0].change.at().to_rfc3339(), "2026-11-20T00:00:00+00:00");
         assert!(read_delivery(br#"{"events":[]}"#, 2, now()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn every_type_is_read_and_only_a_revocation_has_a_reason() {
+        for kind in CardChangeKind::ALL.into_iter().filter(|kind| *kind != CardChangeKind::Revoked) {
+            let event = EVENT.replace("revoked", kind.as_str()).replace("\n", "");
+            let event = event.replacen("\"reason\":\"keyCompromise\",", "", 1);
+            let events = read_delivery(format!(r#"{{"events":[{event}]}}"#).as_bytes(), 2, now()).unwrap();
+            assert_eq!((events[0].change.kind(), events[0].change.reason()), (kind, None));
+        }
     }
 
     #[test]
@@ -188,7 +187,9 @@ mod tests {
             ("\"01\"", "\"0102030405060708091011121314151617181920212223\"", "serial"),
             (":3,", ":-3,", "sequence"),
             (":3,", ":3.5,", "sequence"),
-            ("\"revoked\"", "\"released\"", "type"),
+            ("\"revoked\"", "\"stolen\"", "type"),
+            ("\"revoked\"", "\"released\"", "reason"),
+            ("\"reason\":\"keyCompromise\",", "", "reason"),
             ("keyCompromise", "removeFromCRL", "reason"),
             ("keyCompromise", "certificateHold", "reason"),
             ("2026-11-20", "2026-11-21", "future"),

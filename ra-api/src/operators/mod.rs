@@ -2,27 +2,55 @@
 
 mod access;
 mod card_events;
+mod devices;
+mod history;
 mod identity;
+mod mass;
+mod people;
+mod schedules;
+mod verifiers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::web::{Data, ServiceConfig};
+use ca_core::application::challenge::ChallengeKey;
 use ca_core::clock::Clock;
+use ca_core::instruction::InstructionVerifier;
+use ca_core::pseudonym::PseudonymKey;
 use schema::{Reader, Writer};
 
-pub(crate) use access::admit;
+pub(crate) use access::{Access, admit};
 pub(crate) use card_events::__path_receive_card_events;
 pub use card_events::{CardEventBody, CardEventsAnswer, CardEventsBody};
+pub(crate) use devices::{__path_list_devices, __path_show_device};
+pub use devices::{DeviceAnswer, DevicesAnswer};
+pub(crate) use history::__path_tell_history;
+pub use history::{HistoryAnswer, HoldView};
 pub(crate) use identity::remember_identity;
-pub use identity::{IdentityRefusal, OperatorIdentity, Role, UnknownRole};
+pub(crate) use mass::{__path_dry_run, __path_show_batch};
+pub use mass::{BatchAnswer, MassAnswer, MassQuestion, ScopeBody};
+pub(crate) use people::__path_show_holder;
+pub use people::{HolderAnswer, HolderQuestion};
+pub(crate) use schedules::__path_list_schedules;
+pub use schedules::{ScheduleAnswer, SchedulesAnswer};
+pub(crate) use verifiers::{__path_give_pseudonyms, __path_look_up};
+pub use verifiers::{
+    About, FoundCertificate, LookupAnswer, LookupsAnswer, LookupsQuestion, PseudonymAnswer, PseudonymsAnswer, PseudonymsQuestion,
+};
 
-use self::access::{Access, OperatorRoutes};
+use self::access::OperatorRoutes;
+use crate::challenges::{self, ChallengeDesk};
+use crate::decisions::Decisions;
 use crate::edge::Edge;
 use crate::health::{self, Health};
+use crate::instructions::{self, InstructionDesk, Side};
 use crate::routes::Route;
 use crate::settings::{ListenerSettings, OperatorSettings, SettingsRefusal};
+
+/// Octets of a question in JSON at most: a hundred serial numbers and a purpose have about 6,000.
+const QUESTION_OCTETS: usize = 16 << 10;
 
 /// What the operators' listener is made of.
 pub struct OperatorParts {
@@ -34,12 +62,22 @@ pub struct OperatorParts {
     pub reader: Reader,
     /// The store, for writing.
     pub writer: Writer,
+    /// Whose instructions count.
+    pub instructions: Arc<InstructionVerifier>,
+    /// The RA's half of challenges: the same as the public listener's.
+    pub challenge_key: Arc<ChallengeKey>,
+    /// What pseudonyms are made with.
+    pub pseudonym_key: PseudonymKey,
+    /// Who learns of the CA's decisions.
+    pub decisions: Decisions,
 }
 
 /// The operators' listener's interface; cheap to clone, one for all its workers.
 #[derive(Clone)]
 pub struct OperatorApi {
     state: Data<OperatorState>,
+    challenges: Data<ChallengeDesk>,
+    instructions: Data<InstructionDesk>,
     health: Data<Health>,
     edge: Arc<Edge>,
     listener: ListenerSettings,
@@ -47,28 +85,55 @@ pub struct OperatorApi {
 
 pub(crate) struct OperatorState {
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) reader: Reader,
     pub(crate) writer: Writer,
+    pub(crate) verifier: Arc<InstructionVerifier>,
+    pub(crate) pseudonym_key: Arc<PseudonymKey>,
     pub(crate) card_events_octets: usize,
     pub(crate) card_events: usize,
+    pub(crate) question_octets: usize,
     pub(crate) body_timeout: Duration,
 }
 
 impl OperatorApi {
     /// Puts the parts together; refuses settings that contradict each other.
     pub fn new(parts: OperatorParts) -> Result<Self, SettingsRefusal> {
-        parts.settings.check()?;
+        let settings = parts.settings;
+        settings.check()?;
+        let body_timeout = settings.listener.body_timeout();
+        let challenge_policy = parts.instructions.challenge_policy();
+        let challenges = ChallengeDesk::new(Arc::clone(&parts.clock), parts.challenge_key, parts.reader.clone(), challenge_policy);
+        let challenges = Arc::new(challenges);
+        let instructions = InstructionDesk {
+            clock: Arc::clone(&parts.clock),
+            reader: parts.reader.clone(),
+            writer: parts.writer.clone(),
+            verifier: Arc::clone(&parts.instructions),
+            challenges: Arc::clone(&challenges),
+            decisions: parts.decisions,
+            side: Side::Operators,
+            octets: settings.instruction_octets,
+            body_timeout,
+            decision_wait: Duration::from_millis(settings.decision_wait_ms),
+        };
         let state = OperatorState {
             clock: Arc::clone(&parts.clock),
+            reader: parts.reader.clone(),
             writer: parts.writer,
-            card_events_octets: parts.settings.card_events_octets,
-            card_events: parts.settings.card_events,
-            body_timeout: parts.settings.listener.body_timeout(),
+            verifier: parts.instructions,
+            pseudonym_key: Arc::new(parts.pseudonym_key),
+            card_events_octets: settings.card_events_octets,
+            card_events: settings.card_events,
+            question_octets: QUESTION_OCTETS,
+            body_timeout,
         };
         Ok(Self {
             state: Data::new(state),
+            challenges: Data::from(challenges),
+            instructions: Data::new(instructions),
             health: Data::new(Health { reader: parts.reader, clock: parts.clock, beacons: None }),
-            edge: Edge::new("operators", &parts.settings.listener),
-            listener: parts.settings.listener,
+            edge: Edge::new("operators", &settings.listener),
+            listener: settings.listener,
         })
     }
 
@@ -81,10 +146,23 @@ impl OperatorApi {
     }
 
     /// Registers the routes, each with its access.
-    pub(crate) fn configure(&self, config: &mut ServiceConfig) -> Vec<Route> {
+    pub(crate) fn configure(&self, config: &mut ServiceConfig) -> Vec<(Route, Access)> {
         config.app_data(self.state.clone()).app_data(self.health.clone());
+        config.app_data(self.challenges.clone()).app_data(self.instructions.clone());
         let mut routes = OperatorRoutes::new(config);
-        routes.add(Access::Only(Role::BackOffice), Method::POST, "/v1/card-events", card_events::receive_card_events);
+        routes.add(Access::CARD_EVENTS, Method::POST, "/v1/card-events", card_events::receive_card_events);
+        routes.add(Access::INSTRUCTING, Method::POST, "/v1/challenges", challenges::ask_for_challenge);
+        routes.add(Access::INSTRUCTING, Method::POST, "/v1/instructions", instructions::instruct);
+        routes.add(Access::OUTCOMES, Method::GET, "/v1/instructions/{id}", instructions::ask_for_instruction);
+        routes.add(Access::READING, Method::GET, "/v1/certificates/{serial}/history", history::tell_history);
+        routes.add(Access::READING, Method::POST, "/v1/holders/show", people::show_holder);
+        routes.add(Access::READING, Method::GET, "/v1/devices", devices::list_devices);
+        routes.add(Access::READING, Method::GET, "/v1/devices/{id}", devices::show_device);
+        routes.add(Access::READING, Method::GET, "/v1/schedules", schedules::list_schedules);
+        routes.add(Access::READING, Method::GET, "/v1/batches/{id}", mass::show_batch);
+        routes.add(Access::READING, Method::POST, "/v1/mass/dry-run", mass::dry_run);
+        routes.add(Access::VERIFYING, Method::POST, "/v1/verifier/lookups", verifiers::look_up);
+        routes.add(Access::VERIFYING, Method::POST, "/v1/verifier/pseudonyms", verifiers::give_pseudonyms);
         routes.add(Access::AnyOperator, Method::GET, "/openapi.json", crate::document::describe);
         routes.add(Access::AnyOperator, Method::GET, "/health/live", health::live);
         routes.add(Access::AnyOperator, Method::GET, "/health/ready", health::ready);

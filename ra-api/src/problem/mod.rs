@@ -14,7 +14,10 @@ use ca_core::refusal::Refusal;
 
 pub use catalogue::{CATALOGUE, Entry, Group};
 pub use document::{ProblemCode, ProblemDocument};
-pub(crate) use responses::{ApplicationProblems, CardEventProblems, ChallengeProblems, HealthProblems, ReadinessProblems, StatusProblems};
+pub(crate) use responses::{
+    ApplicationProblems, CardEventProblems, ChallengeProblems, CommandProblems, CommandResultProblems, HealthProblems, InstructionProblems,
+    InstructionStatusProblems, KeyCompromiseProblems, LookProblems, QuestionProblems, ReadinessProblems, StatusProblems,
+};
 
 use crate::edge::CorrelationId;
 

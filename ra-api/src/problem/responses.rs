@@ -39,13 +39,27 @@ macro_rules! problems {
 
 problems! {
     /// Of `POST /v1/challenges`.
-    ChallengeProblems: Edge, Challenge;
+    ChallengeProblems: Edge, Challenge, Operator;
     /// Of `POST /v1/applications`.
-    ApplicationProblems: Edge, Body, Application;
+    ApplicationProblems: Edge, Body, Signed, Request, Application;
     /// Of `GET /v1/applications/{id}`.
-    StatusProblems: Edge, Application, Status;
+    StatusProblems: Edge, Signed, Request, Application, Status;
+    /// Of `GET /v1/applications/{id}/commands`.
+    CommandProblems: Edge, Status;
+    /// Of `POST /v1/applications/{id}/commands/{command}/result`.
+    CommandResultProblems: Edge, Body, Question, Status, Command;
+    /// Of `POST /v1/instructions`.
+    InstructionProblems: Edge, Body, Signed, Instruction, Operator;
+    /// Of `POST /v1/key-compromises`.
+    KeyCompromiseProblems: Edge, Body, Request, Instruction, KeyCompromise;
+    /// Of `GET /v1/instructions/{id}`.
+    InstructionStatusProblems: Edge, Signed, Request, Instruction, KeyCompromise, InstructionStatus, Operator;
     /// Of `POST /v1/card-events`.
     CardEventProblems: Edge, Body, Operator, CardEvents;
+    /// Of an operator's question in JSON.
+    QuestionProblems: Edge, Body, Question, Operator;
+    /// Of what an operator looks at.
+    LookProblems: Edge, Look, Operator;
     /// Of what says only that we live, and of the description itself.
     HealthProblems: Edge;
     /// Of `GET /health/ready`.

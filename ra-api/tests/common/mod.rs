@@ -9,12 +9,17 @@ use ca_core::application::challenge::{Beacon, ChallengeKey};
 use ca_core::application::verified::Evidence;
 use ca_core::application::verifier::{ApplicationVerifier, CardSignedApplication};
 use ca_core::card::authority::CardAuthorities;
+use ca_core::card::identity::CardIdentity;
 use ca_core::clock::SystemClock;
-use chrono::{DateTime, Utc};
+use ca_core::instruction::InstructionVerifier;
+use ca_core::instruction::operator::OperatorAuthorities;
+use ca_core::pseudonym::PseudonymKey;
+use chrono::{DateTime, TimeDelta, Utc};
 use ra_api::{
-    Decisions, EvidenceFailure, EvidenceSource, HolderApi, HolderParts, HolderSettings, OperatorApi, OperatorParts, OperatorSettings,
+    Decisions, EvidenceFailure, EvidenceLimits, EvidenceSource, HolderApi, HolderParts, HolderSettings, OperatorApi, OperatorParts,
+    OperatorSettings,
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
 use schema::{Database, OpenOptions, StoreFault};
 use serde_json::Value;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
@@ -76,6 +81,7 @@ impl Authority {
         params.distinguished_name.push(DnType::OrganizationalUnitName, role);
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         self.sign(params)
     }
 
@@ -93,10 +99,26 @@ impl EvidenceSource for NoEvidence {
     fn collect(&self, _: &ApplicationVerifier, _: &CardSignedApplication<'_>, _: DateTime<Utc>) -> Result<Evidence, EvidenceFailure> {
         panic!("evidence was asked for");
     }
+
+    fn holder_id(&self, _: &CardIdentity) -> Result<String, EvidenceFailure> {
+        panic!("the back office was asked");
+    }
 }
 
 pub fn challenge_key() -> ChallengeKey {
     ChallengeKey::new(&[7; 32])
+}
+
+/// Nothing is too old.
+pub fn patient() -> EvidenceLimits {
+    EvidenceLimits { feed: TimeDelta::days(1), card_crl: TimeDelta::days(1), comparison: TimeDelta::days(1) }
+}
+
+/// Whose instructions count: of the card CAs of `verifier`, of the CA keys in the store, and of this operators' CA.
+pub fn instructions(store: &Store, verifier: &Arc<ApplicationVerifier>, operators: Option<&Authority>) -> Arc<InstructionVerifier> {
+    let operators = operators.map(|authority| OperatorAuthorities::from_pem(authority.pem().as_bytes()).unwrap()).unwrap_or_default();
+    let own_keys = store.database.reader().ca_keys().unwrap();
+    Arc::new(InstructionVerifier::new(Arc::clone(verifier), own_keys, operators))
 }
 
 pub struct Listener {
@@ -132,7 +154,7 @@ pub fn verifier(authorities: CardAuthorities) -> Arc<ApplicationVerifier> {
 }
 
 pub fn serve_holders(store: &Store, tls: &Authority, settings: HolderSettings) -> Listener {
-    serve_holders_with(store, tls, settings, verifier(CardAuthorities::default()), Arc::new(NoEvidence))
+    serve_holders_with(store, tls, settings, verifier(CardAuthorities::default()), Arc::new(NoEvidence), patient())
 }
 
 pub fn serve_holders_with(
@@ -141,6 +163,7 @@ pub fn serve_holders_with(
     mut settings: HolderSettings,
     verifier: Arc<ApplicationVerifier>,
     evidence: Arc<dyn EvidenceSource>,
+    evidence_limits: EvidenceLimits,
 ) -> Listener {
     settings.listener.workers = 1;
     let database = &store.database;
@@ -149,9 +172,11 @@ pub fn serve_holders_with(
         clock: Arc::new(SystemClock),
         reader: database.reader(),
         writer: database.writer(),
+        instructions: instructions(store, &verifier, None),
         verifier,
-        challenge_key: challenge_key(),
+        challenge_key: Arc::new(challenge_key()),
         evidence,
+        evidence_limits,
         decisions: Decisions::follow(database.reader(), database.wake()).unwrap(),
     })
     .unwrap();
@@ -166,9 +191,18 @@ pub fn serve_operators(store: &Store, tls: &Authority, operators: &Authority) ->
     let database = &store.database;
     let mut settings = OperatorSettings::default();
     settings.listener.workers = 1;
-    let api =
-        OperatorApi::new(OperatorParts { settings, clock: Arc::new(SystemClock), reader: database.reader(), writer: database.writer() })
-            .unwrap();
+    settings.decision_wait_ms = 300;
+    let api = OperatorApi::new(OperatorParts {
+        settings,
+        clock: Arc::new(SystemClock),
+        reader: database.reader(),
+        writer: database.writer(),
+        instructions: instructions(store, &verifier(CardAuthorities::default()), Some(operators)),
+        challenge_key: Arc::new(challenge_key()),
+        pseudonym_key: PseudonymKey::new(&[9; 32]),
+        decisions: Decisions::follow(database.reader(), database.wake()).unwrap(),
+    })
+    .unwrap();
     let (identity, operator_ca) = (tls.server(), operators.pem());
     run(move |listener| {
         let tls = ra_api::operator_tls(identity.certificate.as_bytes(), identity.key.as_bytes(), operator_ca.as_bytes()).unwrap();

@@ -1,12 +1,15 @@
-//! Learning of the CA's decisions: one thread follows the events and wakes whoever waits for an application.
+//! Learning of the CA's decisions: one thread follows the events and wakes whoever waits for an application or an instruction.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ca_core::application::ApplicationId;
-use schema::{EventKind, EventPosition, Reader, StoreFault, Wake};
+use ca_core::digest::Sha256Digest;
+use schema::{Event, EventKind, EventPosition, Reader, StoreFault, Wake};
 use tokio::sync::oneshot;
+
+use crate::recent::Recent;
 
 /// How often the events are read while somebody waits: the CA may be another process, whose commits wake nobody here.
 const POLL: Duration = Duration::from_millis(25);
@@ -19,7 +22,16 @@ const PAGE: u32 = 500;
 /// Decisions remembered for those who ask a moment too late.
 const REMEMBERED: usize = 8_192;
 
-/// Decided applications, as the events tell. Cheap to clone; the thread ends when the last clone is gone.
+/// What waits for the CA's decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Undecided {
+    /// An application.
+    Application(ApplicationId),
+    /// An instruction, by the SHA-256 of its octets.
+    Instruction(Sha256Digest),
+}
+
+/// What was decided lately, as the events tell. Cheap to clone; the thread ends when the last clone is gone.
 #[derive(Clone)]
 pub struct Decisions {
     shared: Arc<Shared>,
@@ -39,15 +51,16 @@ impl Decisions {
         Ok(Self { _end: Arc::new(EndOnDrop(Arc::clone(&shared))), shared })
     }
 
-    /// Waits until the application has been decided, for `patience` at most; tells whether it has, as far as the events say.
-    pub async fn wait(&self, application: ApplicationId, patience: Duration) -> bool {
-        let Some(decided) = self.shared.register(application) else {
+    /// Waits for the decision, for `patience` at most; tells whether it is there, as far as the events say. An instruction that
+    /// waits for a second person's approval counts as decided.
+    pub async fn wait(&self, question: Undecided, patience: Duration) -> bool {
+        let Some(decided) = self.shared.register(question) else {
             return true;
         };
         match tokio::time::timeout(patience, decided).await {
             Ok(told) => told.is_ok(),
             Err(_) => {
-                self.shared.forget_departed(application);
+                self.shared.forget_departed(question);
                 false
             }
         }
@@ -60,48 +73,45 @@ struct Shared {
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct State {
-    waiting: HashMap<ApplicationId, Vec<oneshot::Sender<()>>>,
-    decided: HashSet<ApplicationId>,
-    decided_in_order: VecDeque<ApplicationId>,
+    waiting: HashMap<Undecided, Vec<oneshot::Sender<()>>>,
+    decided: Recent<Undecided>,
     ended: bool,
 }
 
+impl Default for State {
+    fn default() -> Self {
+        Self { waiting: HashMap::new(), decided: Recent::new(REMEMBERED), ended: false }
+    }
+}
+
 impl Shared {
-    /// `None` if the application was decided a moment ago.
-    fn register(&self, application: ApplicationId) -> Option<oneshot::Receiver<()>> {
+    /// `None` if it was decided a moment ago.
+    fn register(&self, question: Undecided) -> Option<oneshot::Receiver<()>> {
         let mut state = self.lock();
-        if state.decided.contains(&application) {
+        if state.decided.contains(&question) {
             return None;
         }
         let (tell, decided) = oneshot::channel();
-        state.waiting.entry(application).or_default().push(tell);
+        state.waiting.entry(question).or_default().push(tell);
         self.changed.notify_one();
         Some(decided)
     }
 
-    fn forget_departed(&self, application: ApplicationId) {
+    fn forget_departed(&self, question: Undecided) {
         let mut state = self.lock();
-        if let Some(waiting) = state.waiting.get_mut(&application) {
+        if let Some(waiting) = state.waiting.get_mut(&question) {
             waiting.retain(|tell| !tell.is_closed());
             if waiting.is_empty() {
-                state.waiting.remove(&application);
+                state.waiting.remove(&question);
             }
         }
     }
 
-    fn tell(&self, application: ApplicationId) {
+    fn tell(&self, question: Undecided) {
         let mut state = self.lock();
-        if state.decided.insert(application) {
-            state.decided_in_order.push_back(application);
-            if state.decided_in_order.len() > REMEMBERED
-                && let Some(oldest) = state.decided_in_order.pop_front()
-            {
-                state.decided.remove(&oldest);
-            }
-        }
-        for tell in state.waiting.remove(&application).unwrap_or_default() {
+        state.decided.insert(question);
+        for tell in state.waiting.remove(&question).unwrap_or_default() {
             // Whoever has left does not mind.
             let _ = tell.send(());
         }
@@ -160,8 +170,8 @@ impl Follower {
             let is_last_page = events.len() < PAGE as usize;
             for event in events {
                 self.position = event.position;
-                if let (EventKind::ApplicationIssued | EventKind::ApplicationRefused, Some(application)) = (event.kind, event.application) {
-                    self.shared.tell(application);
+                if let Some(question) = decided_by(&event) {
+                    self.shared.tell(question);
                 }
             }
             if is_last_page {
@@ -171,14 +181,29 @@ impl Follower {
     }
 }
 
+/// What an event tells to be decided.
+fn decided_by(event: &Event) -> Option<Undecided> {
+    match event.kind {
+        EventKind::ApplicationIssued | EventKind::ApplicationRefused => event.application.map(Undecided::Application),
+        EventKind::InstructionDone | EventKind::InstructionRefused | EventKind::InstructionAwaitingApproval => {
+            event.data["instruction"].as_str().and_then(Sha256Digest::from_hex).map(Undecided::Instruction)
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn application(id: i64) -> Undecided {
+        Undecided::Application(ApplicationId(id))
+    }
+
     #[tokio::test]
     async fn whoever_asks_before_or_just_after_the_decision_is_told() {
         let shared = Shared::default();
-        let (early, late) = (ApplicationId(1), ApplicationId(2));
+        let (early, late) = (application(1), Undecided::Instruction(Sha256Digest::of(b"late")));
         let waiting = shared.register(early).unwrap();
         shared.tell(early);
         shared.tell(late);
@@ -190,19 +215,9 @@ mod tests {
     #[tokio::test]
     async fn those_who_have_left_are_forgotten() {
         let shared = Shared::default();
-        let application = ApplicationId(1);
+        let application = application(1);
         drop(shared.register(application).unwrap());
         shared.forget_departed(application);
         assert!(shared.lock().waiting.is_empty());
-    }
-
-    #[test]
-    fn only_so_many_decisions_are_remembered() {
-        let shared = Shared::default();
-        for id in 0..REMEMBERED as i64 + 10 {
-            shared.tell(ApplicationId(id));
-        }
-        assert_eq!(shared.lock().decided.len(), REMEMBERED);
-        assert!(shared.register(ApplicationId(0)).is_some());
     }
 }

@@ -1,0 +1,47 @@
+//! How old the news of cards may be: stale evidence refuses issuance (NIST SP 800-157r1 section 2.4).
+
+use chrono::{DateTime, TimeDelta, Utc};
+use schema::Reader;
+use schema::channel::Channel;
+
+use crate::problem::Problem;
+use crate::store;
+
+/// How long ago something may last have been heard over each way by which news of cards come. The CA role keeps the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EvidenceLimits {
+    /// The back office's feed.
+    pub feed: TimeDelta,
+    /// The card CA's CRLs.
+    pub card_crl: TimeDelta,
+    /// The comparison of all cards with the back office.
+    pub comparison: TimeDelta,
+}
+
+/// Looks how old the news are.
+pub(crate) struct Freshness {
+    limits: [(Channel, TimeDelta); 3],
+}
+
+impl Freshness {
+    pub(crate) fn new(limits: &EvidenceLimits) -> Self {
+        let EvidenceLimits { feed, card_crl, comparison } = *limits;
+        Self { limits: [(Channel::Feed, feed), (Channel::CardCrl, card_crl), (Channel::Comparison, comparison)] }
+    }
+
+    /// Refuses if one of the ways has been silent for too long: whoever applies may come again. Blocks.
+    pub(crate) fn check(&self, reader: &Reader, now: DateTime<Utc>) -> Result<(), Problem> {
+        for (channel, limit) in self.limits {
+            let last = reader.last_success(channel).map_err(|fault| store::problem("asking how old the news of cards are", &fault))?;
+            if now - last > limit {
+                tracing::error!(channel = channel.as_str(), %last, "the news of cards are too old for issuance");
+                return Err(Problem::new(
+                    "card_evidence_stale",
+                    "What is known of cards is too old for a certificate to be issued now. The same application may be sent again.",
+                )
+                .retry_after(60));
+            }
+        }
+        Ok(())
+    }
+}
