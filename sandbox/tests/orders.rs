@@ -182,6 +182,7 @@ fn a_batch_changes_every_card_in_its_scope_and_is_one_event() {
     let made = |city: &str| Card::from_file(&office.new_card(&wish(city)).unwrap()).unwrap();
     let (first, second, elsewhere) = (made("Mitaka-shi"), made("Mitaka-shi"), made("Chiyoda-ku"));
     let scope = office.scope(first.card_id.as_ref().unwrap(), Kind::Signature).unwrap();
+    assert_eq!(first.signature.scope().unwrap(), scope);
     let hold = BatchOrder { scope: scope.clone(), event_type: CardEventType::Held, reason: None, at: None };
     assert_eq!(client.order_batch(&hold).unwrap().certificates, 2);
     for (card, expected) in [(&first, Some(Reason::CertificateHold)), (&second, Some(Reason::CertificateHold)), (&elsewhere, None)] {

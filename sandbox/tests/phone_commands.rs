@@ -123,6 +123,38 @@ fn a_phone_waits_for_the_decision_on_what_it_wants() {
     assert_eq!(phone.report_key_compromise(&ra, Kind::Signature).unwrap().state, "done");
 }
 
+#[test]
+fn a_used_phone_states_what_was_left_behind_and_erases_it() {
+    let believing = BelievingRa::start(false);
+    let ra = RaClient::new(&believing.settings).unwrap();
+    let (used, card) = (phone(&ra), card(&back_office(1)));
+    let names = names(&used);
+    let mut phone = Phone::apply_with_used(&ra, &card, &ApplyWish::new("Believing RA"), used).unwrap();
+    assert_eq!(serde_json::to_value(&phone.device.left_behind).unwrap(), names);
+    believing.command("c1", "erase", &names, Duration::hours(1));
+    phone.check_in(&ra, Reply::Signed).unwrap();
+    assert!(phone.left_behind().is_empty() && phone.device.left_behind.is_empty());
+    assert_eq!(phone.certificates.len(), 2);
+}
+
+#[test]
+fn a_phone_that_applies_again_keeps_its_new_keys_when_the_old_are_erased() {
+    let directory = tempfile::tempdir().unwrap();
+    let believing = BelievingRa::start(false);
+    let ra = RaClient::new(&believing.settings).unwrap();
+    let mut phone = phone(&ra);
+    let key = phone.device.command_key.clone();
+    phone.save(directory.path()).unwrap();
+    let old = names(&phone);
+    phone.renew(&ra, &card(&back_office(1)), &ApplyWish::new("Believing RA")).unwrap();
+    assert_eq!((phone.certificates.len(), &phone.device.command_key), (4, &key));
+    believing.command("c1", "erase", &old, Duration::hours(1));
+    assert_eq!(phone.check_in(&ra, Reply::Signed).unwrap(), 1, "heard twice, obeyed once");
+    assert_eq!(phone.certificates.len(), 2);
+    let loaded = Phone::load(directory.path()).unwrap();
+    assert_eq!(loaded.of(Kind::Signature).unwrap().serial, phone.of(Kind::Signature).unwrap().serial);
+}
+
 fn parts(text: &str) -> (Value, Value) {
     let mut parts =
         text.split('.').map(|part| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap_or_default()).unwrap_or_default());

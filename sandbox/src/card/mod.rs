@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use der::Decode as _;
+use der::{Decode as _, Encode as _};
 use serde::{Deserialize, Serialize};
 use x509_cert::Certificate;
+use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlDistributionPoints};
 
 pub use cms::{CmsFault, SignedMessage, SignerName, sign, sign_with};
 
-use crate::back_office::{BulkCards, CardFile, CardSideFile};
-use crate::keys::{Key, KeyFault};
+use crate::back_office::{BulkCards, CardFile, CardSideFile, EventScope};
+use crate::keys::{Key, KeyFault, sha256};
 use crate::kind::Kind;
 use crate::pem::{self, PemFault};
 
@@ -134,6 +136,27 @@ impl CardSide {
     /// The certificate, decoded.
     pub fn decoded(&self) -> Result<Certificate, CardFault> {
         Certificate::from_der(&self.certificate).map_err(|error| CardFault::Content(error.to_string()))
+    }
+
+    /// The municipality's scope that its certificate lies in: issuer key and distribution point. Without the distribution
+    /// point it is that of the whole card CA key.
+    pub fn scope(&self) -> Result<EventScope, CardFault> {
+        let missing = |what: &str| CardFault::Content(format!("the certificate has no {what}"));
+        let decoded = self.decoded()?;
+        let tbs = decoded.tbs_certificate();
+        let issuer = tbs.get_extension::<AuthorityKeyIdentifier>().ok().flatten().and_then(|(_, identifier)| identifier.key_identifier);
+        let points = tbs.get_extension::<CrlDistributionPoints>().ok().flatten().map(|(_, points)| points.0).unwrap_or_default();
+        let name = points.into_iter().find_map(|point| match point.distribution_point {
+            Some(DistributionPointName::FullName(names)) => names.into_iter().find_map(|name| match name {
+                GeneralName::DirectoryName(name) => name.to_der().ok(),
+                _ => None,
+            }),
+            _ => None,
+        });
+        Ok(EventScope {
+            issuer_key_id: hex::encode(issuer.ok_or_else(|| missing("authorityKeyIdentifier"))?.as_bytes()),
+            distribution_point_sha256: Some(hex::encode(sha256(&name.ok_or_else(|| missing("distribution point"))?))),
+        })
     }
 
     fn from_pem(file: &CardSideFile) -> Result<Self, CardFault> {

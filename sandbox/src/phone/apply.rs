@@ -96,9 +96,12 @@ impl Enrolled {
         Ok(pem::write_secret(&directory.join(key), self.key.to_pem())?)
     }
 
-    /// Removes what [`Self::save`] wrote.
+    /// Removes what [`Self::save`] wrote, unless another certificate of the kind has taken its place.
     pub(super) fn remove(&self, directory: &Path) -> Result<(), PhoneFault> {
         let (certificate, key) = enrol_file_names(self.kind);
+        if pem::read(&directory.join(&certificate), pem::CERTIFICATE).is_ok_and(|kept| kept != self.certificate) {
+            return Ok(());
+        }
         pem::remove(&directory.join(certificate))?;
         Ok(pem::remove(&directory.join(key))?)
     }

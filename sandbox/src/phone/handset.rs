@@ -32,19 +32,27 @@ pub struct Phone {
     /// Its certificates with their keys; what was erased is gone.
     pub certificates: Vec<Enrolled>,
     audience: String,
-    application_id: String,
-    token: Option<String>,
+    /// The newest last.
+    tickets: Vec<Ticket>,
     command_key: Key,
+    /// What an earlier owner left in it.
+    left_behind: Vec<Enrolled>,
     locked: Vec<NamedCertificate>,
     obeyed: Vec<String>,
     directory: Option<PathBuf>,
 }
 
+/// An application of this phone, and what opens its commands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Ticket {
+    application_id: String,
+    token: Option<String>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Memory {
     audience: String,
-    application_id: String,
-    token: Option<String>,
+    tickets: Vec<Ticket>,
     device: Device,
     certificates: Vec<NamedCertificate>,
     locked: Vec<NamedCertificate>,
@@ -55,10 +63,29 @@ impl Phone {
     /// Applies as a phone that takes commands: makes a command key and states it.
     pub fn apply(ra: &RaClient, card: &Card, wish: &ApplyWish) -> Result<Self, PhoneFault> {
         let command_key = Key::generate(KeyAlgorithm::P256)?;
-        let command_key_text = STANDARD.encode(command_key.public_key_info());
-        let device = Device { command_key: Some(command_key_text), ..wish.device.clone() };
-        let wish = ApplyWish { device, ..wish.clone() };
+        let wish = stating(&wish.device, &command_key, wish);
         Ok(Self::new(apply(ra, card, &wish)?, &wish, command_key))
+    }
+
+    /// The same with a phone that was somebody else's, and still has what was in it: stated as left behind.
+    pub fn apply_with_used(ra: &RaClient, card: &Card, wish: &ApplyWish, used: Self) -> Result<Self, PhoneFault> {
+        let device = Device { left_behind: used.names_of_certificates(), ..wish.device.clone() };
+        let new = Self::apply(ra, card, &ApplyWish { device, ..wish.clone() })?;
+        Ok(Self { left_behind: used.certificates, ..new })
+    }
+
+    /// Applies again with the same phone, before its certificates end or after the card's were renewed. The old keys stay until
+    /// they are erased by command; the new ones are what it signs with.
+    pub fn renew(&mut self, ra: &RaClient, card: &Card, wish: &ApplyWish) -> Result<(), PhoneFault> {
+        let wish = stating(&self.device, &self.command_key, wish);
+        let enrolment = apply(ra, card, &wish)?;
+        self.tickets.push(Ticket::of(&enrolment));
+        let old = std::mem::replace(&mut self.certificates, enrolment.certificates);
+        self.certificates.extend(old);
+        match self.directory.clone() {
+            Some(directory) => self.save(&directory),
+            None => Ok(()),
+        }
     }
 
     /// A phone around what an application brought; `command_key` is the one that the application stated.
@@ -66,19 +93,24 @@ impl Phone {
         Self {
             device: wish.device.clone(),
             audience: wish.audience.clone(),
-            token: enrolment.token().map(str::to_owned),
-            application_id: enrolment.application_id,
+            tickets: vec![Ticket::of(&enrolment)],
             certificates: enrolment.certificates,
             command_key,
+            left_behind: Vec::new(),
             locked: Vec::new(),
             obeyed: Vec::new(),
             directory: None,
         }
     }
 
-    /// The RA's name for the application that brought the certificates.
+    /// The RA's name for the newest application.
     pub fn application_id(&self) -> &str {
-        &self.application_id
+        self.tickets.last().map_or("", |ticket| &ticket.application_id)
+    }
+
+    /// What an earlier owner left in it and no command has erased yet.
+    pub fn left_behind(&self) -> &[Enrolled] {
+        &self.left_behind
     }
 
     /// The certificate of a kind, unless it was erased.
@@ -126,8 +158,16 @@ impl Phone {
     /// Asks the RA for commands that wait, and verifies them.
     pub fn commands(&self, ra: &RaClient) -> Result<Vec<DeviceCommand>, PhoneFault> {
         let keys = ra.command_keys()?;
-        let texts = ra.commands(&self.application_id, self.token()?)?;
-        texts.iter().map(|text| DeviceCommand::verify(text, &keys)).collect()
+        let mut commands = Vec::new();
+        for ticket in &self.tickets {
+            for text in ra.commands(&ticket.application_id, ticket.token()?)? {
+                let command = DeviceCommand::verify(&text, &keys)?;
+                if !commands.contains(&command) {
+                    commands.push(command);
+                }
+            }
+        }
+        Ok(commands)
     }
 
     /// Verifies a command that came by push.
@@ -142,7 +182,17 @@ impl Phone {
             self.carry_out(command)?;
         }
         let Some(body) = command.result(reply, &self.command_key)? else { return Ok(None) };
-        ra.command_result(&self.application_id, self.token()?, &command.command, &body).map(Some)
+        // A phone that has applied more than once is more than one device to the issuer.
+        let mut answer = None;
+        for ticket in self.tickets.iter().rev() {
+            let told = ra.command_result(&ticket.application_id, ticket.token()?, &command.command, &body)?;
+            let is_known = told.status != 404;
+            answer = Some(told);
+            if is_known {
+                break;
+            }
+        }
+        Ok(answer)
     }
 
     /// Asks, verifies, carries out and answers whatever waits; how many commands there were.
@@ -170,7 +220,8 @@ impl Phone {
 
     /// Writes certificates, keys and memory into an existing directory; what is erased later is removed from it.
     pub fn save(&mut self, directory: &Path) -> Result<(), PhoneFault> {
-        for enrolled in &self.certificates {
+        // Of each kind the newest comes first, and is what the file is to hold.
+        for enrolled in self.certificates.iter().rev() {
             enrolled.save(directory)?;
         }
         pem::write_secret(&directory.join(COMMAND_KEY_FILE), self.command_key.to_pem())?;
@@ -185,6 +236,10 @@ impl Phone {
         let memory: Memory = serde_json::from_slice(&memory).map_err(|error| unreadable(error.to_string()))?;
         let mut certificates = Vec::with_capacity(memory.certificates.len());
         for named in memory.certificates {
+            // Of an older one of the kind, only the name is kept.
+            if certificates.iter().any(|newer: &Enrolled| newer.kind == named.kind) {
+                continue;
+            }
             let (certificate, key) = enrol_file_names(named.kind);
             certificates.push(Enrolled {
                 kind: named.kind,
@@ -196,8 +251,8 @@ impl Phone {
         Ok(Self {
             device: memory.device,
             audience: memory.audience,
-            application_id: memory.application_id,
-            token: memory.token,
+            tickets: memory.tickets,
+            left_behind: Vec::new(),
             command_key: Key::from_pkcs8(pem::read(&directory.join(COMMAND_KEY_FILE), pem::PRIVATE_KEY)?)?,
             certificates,
             locked: memory.locked,
@@ -217,6 +272,7 @@ impl Phone {
                     }
                 }
                 self.certificates.retain(|enrolled| !is_named(enrolled));
+                self.left_behind.retain(|enrolled| !is_named(enrolled));
                 self.device.left_behind.retain(|left| !command.certificates.iter().any(|named| left.is(named)));
             }
         }
@@ -224,16 +280,11 @@ impl Phone {
         self.remember()
     }
 
-    fn token(&self) -> Result<&str, PhoneFault> {
-        self.token.as_deref().ok_or_else(|| PhoneFault::Answer("the application's answer brought no token".to_owned()))
-    }
-
     fn remember(&self) -> Result<(), PhoneFault> {
         let Some(directory) = &self.directory else { return Ok(()) };
         let memory = Memory {
             audience: self.audience.clone(),
-            application_id: self.application_id.clone(),
-            token: self.token.clone(),
+            tickets: self.tickets.clone(),
             device: self.device.clone(),
             certificates: self.names_of_certificates(),
             locked: self.locked.clone(),
@@ -242,4 +293,20 @@ impl Phone {
         let memory = serde_json::to_vec_pretty(&memory).map_err(|error| PhoneFault::Answer(error.to_string()))?;
         Ok(pem::write_secret(&directory.join(MEMORY_FILE), memory)?)
     }
+}
+
+impl Ticket {
+    fn of(enrolment: &Enrolment) -> Self {
+        Self { application_id: enrolment.application_id.clone(), token: enrolment.token().map(str::to_owned) }
+    }
+
+    fn token(&self) -> Result<&str, PhoneFault> {
+        self.token.as_deref().ok_or_else(|| PhoneFault::Answer("the application's answer brought no token".to_owned()))
+    }
+}
+
+/// A wish that states a device with its command key.
+fn stating(device: &Device, command_key: &Key, wish: &ApplyWish) -> ApplyWish {
+    let command_key = Some(STANDARD.encode(command_key.public_key_info()));
+    ApplyWish { device: Device { command_key, ..device.clone() }, ..wish.clone() }
 }
