@@ -129,7 +129,7 @@ fn cascade_uncommitted(outfit: &Outfit) {
     let pending: Pending<(), StoreFault> = ca.database.writer().submit(move |tx| {
         tx.check_lease(&lease)?;
         for event in &events {
-            assert_eq!(tx.apply_card_event(event, Utc::now())?.len(), 1);
+            assert_eq!(tx.apply_card_event(event, &policies::LifecyclePolicy::jpki().unwrap(), Utc::now())?.len(), 1);
         }
         die();
         Ok(())

@@ -4,11 +4,13 @@
 
 mod ca;
 pub mod child;
+pub mod desk;
 mod outfit;
 mod ra;
 mod sound;
 
 pub use ca::{Ca, CaWish, StepsTaken};
+pub use desk::{Operator, OperatorCa, Phone};
 pub use outfit::{Outfit, ShiftedClock, card_status_client};
 pub use ra::Ra;
 
@@ -44,6 +46,7 @@ pub struct Rooms<'s> {
     pub back_office: BackOffice,
     pub ra: Ra,
     pub outfit: Outfit,
+    pub operators: OperatorCa,
     _directory: TempDir,
 }
 
@@ -55,9 +58,11 @@ impl<'s> Rooms<'s> {
         for kind in CertificateKind::ALL {
             make_ca_key(store, kind, &directory);
         }
-        let outfit = Outfit::new(store, &back_office, directory.path());
+        make_command_key(&directory);
+        let operators = OperatorCa::new();
+        let outfit = Outfit::new(store, &back_office, directory.path(), &operators.pem);
         let ra = outfit.ra();
-        let rooms = Self { store, reader: store.reader(), back_office, ra, outfit, _directory: directory };
+        let rooms = Self { store, reader: store.reader(), back_office, ra, outfit, operators, _directory: directory };
         rooms.ca("furnisher").leading().stand_down();
         rooms
     }
@@ -169,6 +174,10 @@ impl<'s> Rooms<'s> {
     pub fn events_after(&self, position: EventPosition) -> Vec<Event> {
         self.reader.events_after(position, 10_000).unwrap()
     }
+}
+
+fn make_command_key(directory: &TempDir) {
+    std::fs::write(outfit::command_key_file(directory.path()), Key::generate(KeyAlgorithm::P256).unwrap().pkcs8()).unwrap();
 }
 
 fn make_ca_key(store: &TestDatabase, kind: CertificateKind, directory: &TempDir) {

@@ -9,6 +9,9 @@ use ca_core::application::challenge::ChallengeKey;
 use ca_core::application::verifier::ApplicationVerifier;
 use ca_core::card::authority::{CardAuthorities, CardAuthority};
 use ca_core::clock::Clock;
+use ca_core::device_command::CommandKey;
+use ca_core::instruction::InstructionVerifier;
+use ca_core::instruction::operator::OperatorAuthorities;
 use ca_core::issuer::Issuer;
 use ca_core::kind::CertificateKind;
 use ca_core::signer::{KeyType, Signer, SignerFault};
@@ -36,13 +39,15 @@ pub struct Outfit {
     card_authorities: Vec<(CertificateKind, String)>,
     /// OCSP URL and CRL URL template: signature, authentication.
     card_status: [(String, String); 2],
+    /// The operators' CA, PEM.
+    operators: String,
 }
 
 /// What is called while a key signs.
 pub type Hook = Arc<dyn Fn() + Send + Sync>;
 
 impl Outfit {
-    pub fn new(store: &TestDatabase, back_office: &BackOffice, keys: &Path) -> Self {
+    pub fn new(store: &TestDatabase, back_office: &BackOffice, keys: &Path, operators: &str) -> Self {
         let authorities = back_office.card_authorities().into_iter();
         let places = |kind| (back_office.ocsp_url(kind), back_office.crl_url_template(kind));
         Self {
@@ -53,6 +58,7 @@ impl Outfit {
             token: back_office.token().to_owned(),
             card_authorities: authorities.map(|authority| (authority.kind.as_str().parse().unwrap(), authority.pem)).collect(),
             card_status: sandbox::kind::Kind::ALL.map(places),
+            operators: operators.to_owned(),
         }
     }
 
@@ -90,6 +96,16 @@ impl Outfit {
         ApplicationVerifier::new(policy, CardAuthorities::new(self.card_authorities()).unwrap(), own_key_ids, RA_NAME.to_owned())
     }
 
+    pub fn instruction_verifier(&self, reader: &Reader) -> InstructionVerifier {
+        let operators = OperatorAuthorities::from_pem(self.operators.as_bytes()).unwrap();
+        InstructionVerifier::new(Arc::new(self.verifier(reader)), reader.ca_keys().unwrap(), operators)
+    }
+
+    pub fn command_key(&self) -> CommandKey {
+        let key = Key::from_pkcs8(std::fs::read(command_key_file(&self.keys)).unwrap()).unwrap();
+        CommandKey::new(Arc::new(HookedKey::new(key, None))).unwrap()
+    }
+
     pub fn back_office(&self) -> HttpBackOffice {
         HttpBackOffice::new(&BackOfficeSettings::new(&self.back_office, &self.tls_ca, SecretString::from(self.token.clone()))).unwrap()
     }
@@ -125,6 +141,10 @@ pub fn card_status_client() -> CardStatusClient {
 
 pub(super) fn key_file(directory: &Path, kind: CertificateKind) -> PathBuf {
     directory.join(format!("ca-{kind}.pkcs8"))
+}
+
+pub(super) fn command_key_file(directory: &Path) -> PathBuf {
+    directory.join("device-command.pkcs8")
 }
 
 /// A CA key that lies about openly, as no real one does: to stretch a passphrase in each process would take too long.

@@ -49,7 +49,20 @@ const NEVER: &[(&str, &str)] = &[
         "SELECT count(*) FROM event_counter AS c WHERE c.position <> (SELECT count(*) FROM event) \
          OR c.position <> (SELECT coalesce(max(position), 0) FROM event)",
     ),
-    ("challenge_not_spent_once", "SELECT abs((SELECT count(*) FROM spent_challenge) - (SELECT count(*) FROM application WHERE state = 2))"),
+    (
+        "certificate_held_without_cause_or_with_one_and_not_held",
+        "SELECT count(*) FROM certificate AS c WHERE (c.state = 2) <> EXISTS (SELECT 1 FROM hold AS h WHERE h.certificate_id = c.id)",
+    ),
+    (
+        "live_certificate_on_a_held_card",
+        "SELECT count(*) FROM certificate AS c JOIN link AS l ON l.certificate_id = c.id JOIN card_state AS s ON s.id = l.card_id \
+         WHERE c.state = 1 AND s.state = 3",
+    ),
+    (
+        "challenge_not_spent",
+        "SELECT CASE WHEN (SELECT count(*) FROM spent_challenge) < (SELECT count(*) FROM application WHERE state = 2) THEN 1 ELSE 0 END",
+    ),
+    ("certificate_without_phone", "SELECT count(*) FROM application WHERE state = 2 AND device_id IS NULL"),
     ("key_not_certified_once", "SELECT abs((SELECT count(*) FROM certified_key) - (SELECT count(*) FROM certificate))"),
 ];
 
