@@ -44,8 +44,6 @@ pub enum CardEventSource {
 }
 
 impl CardEventSource {
-    const ALL: [Self; 4] = [Self::Push, Self::Feed, Self::Crl, Self::Comparison];
-
     const fn code(self) -> i16 {
         match self {
             Self::Push => 1,
@@ -53,10 +51,6 @@ impl CardEventSource {
             Self::Crl => 3,
             Self::Comparison => 4,
         }
-    }
-
-    fn from_code(code: i16) -> Result<Self, StoreFault> {
-        Self::ALL.into_iter().find(|source| source.code() == code).ok_or(StoreFault::Corrupt("a card event's source"))
     }
 }
 
@@ -70,10 +64,11 @@ pub enum Receipt {
 }
 
 impl Reader {
-    /// Received events that were not applied yet, oldest first; `limit` at most.
+    /// Received events that were not applied yet, oldest first; `limit` at most. Their source is [`CardEventSource::Push`] whatever
+    /// the rows say, for the RA wrote them.
     pub fn unapplied_card_events(&self, limit: u32) -> Result<Vec<CardEvent>, StoreFault> {
         self.read(|session| {
-            sql("SELECT event_id, issuer_key_id, serial, sequence, change, reason, occurred_at, source FROM card_event_inbox \
+            sql("SELECT event_id, issuer_key_id, serial, sequence, change, reason, occurred_at FROM card_event_inbox \
                  WHERE applied_at IS NULL ORDER BY id LIMIT ?")
             .bind(i64::from(limit))
             .rows(session, decode)
@@ -146,7 +141,7 @@ fn decode(row: &mut Fields<'_, '_, '_>) -> Result<CardEvent, StoreFault> {
         serial: row.serial()?,
         sequence: row.big()?,
         change: decode_change(row)?,
-        source: CardEventSource::from_code(row.small()?)?,
+        source: CardEventSource::Push,
     })
 }
 

@@ -3,6 +3,7 @@
 //! PostgreSQL is the server whose superuser's URL is in `TSUNAGI_TEST_POSTGRES`; `scripts/with-postgres` makes one.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod replay;
 mod samples;
 mod statuses;
 
@@ -17,6 +18,7 @@ use crate::location::Location;
 use crate::reader::Reader;
 use crate::writer::Writer;
 
+pub use replay::{replayed, stored};
 pub use samples::{Sample, add_ca_keys, jpki, moment, new_ca_key};
 
 /// A fresh database that is gone when this is dropped.

@@ -201,8 +201,15 @@ impl Sample {
 
     /// Something that happened to its card certificate of a kind, as the feed tells it.
     pub fn card_event(&self, kind: CertificateKind, sequence: i64, change: CardChange) -> CardEvent {
-        let revoked = self.card_revoked(kind, sequence, RevocationReason::Unspecified);
-        CardEvent { event_id: format!("{}-{}", change.kind(), revoked.event_id), change, source: CardEventSource::Feed, ..revoked }
+        let card = self.card(kind);
+        CardEvent {
+            event_id: format!("{}-{kind}-{}-{sequence}", change.kind(), self.card),
+            issuer_key_id: card.issuer_key_id,
+            serial: card.serial,
+            sequence,
+            change,
+            source: CardEventSource::Feed,
+        }
     }
 
     /// Accepts the application.

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod applications;
+mod batches;
+mod bulk;
+mod cards;
 mod cascade;
+mod changes;
 mod crls;
 mod devices;
 mod events;
@@ -14,9 +18,13 @@ mod instructions;
 mod issuing;
 mod leases;
 mod notices;
+mod races;
 mod reading;
+#[cfg(feature = "postgres")]
+mod roles;
 mod schedules;
 mod serving;
 mod statuses;
+mod sweeps;
 mod versions;
 mod writing;
