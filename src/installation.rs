@@ -8,12 +8,17 @@ use ca_core::application::verifier::ApplicationVerifier;
 use ca_core::card::authority::{CardAuthorities, CardAuthority};
 use ca_core::chain::Chain;
 use ca_core::device_command::CommandKey;
+use ca_core::instruction::InstructionVerifier;
+use ca_core::instruction::operator::OperatorAuthorities;
 use ca_core::issuer::{CaKey, Issuer};
 use ca_core::kind::CertificateKind;
+use ca_core::pseudonym::PseudonymKey;
 use ca_core::signer::{FileSigner, Signer};
 use policies::Policies;
+use push::{FcmClient, PushGateway};
 use schema::{Database, OpenOptions};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -71,13 +76,6 @@ impl Installation {
             .collect()
     }
 
-    /// The key that signs commands to phones.
-    pub(crate) fn command_key(&self) -> Result<CommandKey, Failure> {
-        let passphrase = read_passphrase(&self.settings.path(&self.settings.ca.passphrase_file))?;
-        let path = command_key_file(&self.settings.path(&self.settings.ca.keys));
-        CommandKey::new(open_key(&path, &passphrase)?).map_err(|fault| Failure::settings(format!("{}: {fault}", path.display())))
-    }
-
     /// The responder key of each CA key, as far as there is one.
     pub(crate) fn responder_signers(&self) -> Result<Vec<Arc<dyn Signer>>, Failure> {
         let passphrase = read_passphrase(&self.settings.path(&self.settings.status.passphrase_file))?;
@@ -86,19 +84,56 @@ impl Installation {
         files.filter(|file| file.exists()).map(|file| open_key(&file, &passphrase)).collect()
     }
 
+    /// What verifies instructions, with this verifier of applications.
+    pub(crate) fn instruction_verifier(&self, applications: Arc<ApplicationVerifier>) -> Result<InstructionVerifier, Failure> {
+        let path = self.settings.path(&self.settings.operators.client_ca);
+        let operators = OperatorAuthorities::from_pem(&read_file(&path)?)
+            .map_err(|fault| Failure::settings(format!("{}: {}", path.display(), Chain(&fault))))?;
+        Ok(InstructionVerifier::new(applications, self.ca_keys.clone(), operators))
+    }
+
     /// The RA's key for challenges and tokens.
     pub(crate) fn challenge_key(&self) -> Result<ChallengeKey, Failure> {
-        let path = self.settings.path(&self.settings.ra.challenge_key);
-        let text = SecretString::from(String::from_utf8_lossy(&read_file(&path)?).trim().to_owned());
-        let octets = hex::decode(text.expose_secret()).ok().and_then(|octets| <[u8; 32]>::try_from(octets).ok());
-        let octets = octets.ok_or_else(|| Failure::settings(format!("{}: not 64 hexadecimal digits", path.display())))?;
-        Ok(ChallengeKey::new(&octets))
+        Ok(ChallengeKey::new(&*self.secret_octets(&self.settings.ra.challenge_key)?))
+    }
+
+    /// The RA's key for pseudonyms.
+    pub(crate) fn pseudonym_key(&self) -> Result<PseudonymKey, Failure> {
+        Ok(PseudonymKey::new(&*self.secret_octets(&self.settings.ra.pseudonym_key)?))
+    }
+
+    /// The key that signs commands to phones.
+    pub(crate) fn command_key(&self) -> Result<CommandKey, Failure> {
+        let passphrase = read_passphrase(&self.settings.path(&self.settings.ca.passphrase_file))?;
+        let path = command_key_file(&self.settings.path(&self.settings.ca.keys));
+        let key = CommandKey::new(open_key(&path, &passphrase)?);
+        key.map_err(|fault| Failure::settings(format!("{}: {}", path.display(), Chain(&fault))))
+    }
+
+    /// The way to phones, if the settings name one.
+    pub(crate) fn push_gateway(&self) -> Result<Option<Arc<dyn PushGateway>>, Failure> {
+        let Some(settings) = &self.settings.push else { return Ok(None) };
+        let mut settings = settings.clone();
+        settings.token_file = self.settings.path(&settings.token_file);
+        settings.ca_file = settings.ca_file.map(|file| self.settings.path(&file));
+        let client = FcmClient::new(&settings).map_err(|fault| Failure::settings(format!("push: {fault}")))?;
+        Ok(Some(Arc::new(client)))
+    }
+
+    fn secret_octets(&self, path: &Path) -> Result<Zeroizing<[u8; 32]>, Failure> {
+        let path = self.settings.path(path);
+        let text = Zeroizing::new(String::from_utf8_lossy(&read_file(&path)?).trim().to_owned());
+        let mut octets = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(text.as_str(), octets.as_mut())
+            .map_err(|_| Failure::settings(format!("{}: not 64 hexadecimal digits", path.display())))?;
+        Ok(octets)
     }
 }
 
 /// The store that the settings name.
 pub(crate) fn open_store(settings: &Settings) -> Result<Database, Failure> {
-    Database::open(&settings.store_url(), &OpenOptions { readers: settings.store.readers, ..OpenOptions::default() }).map_err(Failure::store)
+    Database::open(&settings.store_url(), &OpenOptions { readers: settings.store.readers, ..OpenOptions::default() })
+        .map_err(Failure::store)
 }
 
 /// The policies of the settings' directory, or the shipped ones.

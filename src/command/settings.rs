@@ -1,5 +1,7 @@
 //! `tsunagi settings`
 
+use std::sync::Arc;
+
 use clap::Subcommand;
 use serde_json::json;
 
@@ -37,8 +39,11 @@ fn check(argument: &SettingsArgument, output: Output) -> Result<(), Failure> {
     let expired: Vec<String> =
         authorities.iter().filter(|authority| !authority.is_valid_at(now)).map(|found| found.key_id().to_string()).collect();
     let card_authorities = authorities.iter().count();
-    installation.verifier()?;
+    installation.instruction_verifier(Arc::new(installation.verifier()?))?;
     installation.challenge_key()?;
+    installation.pseudonym_key()?;
+    installation.command_key()?;
+    let pushes = installation.push_gateway()?.is_some();
     let issuers = installation.issuers()?.len();
     let responders = installation.responder_signers()?.len();
     let result = json!({
@@ -48,6 +53,7 @@ fn check(argument: &SettingsArgument, output: Output) -> Result<(), Failure> {
         "responders": responders,
         "card_authorities": card_authorities,
         "card_authorities_not_valid_now": expired,
+        "push": pushes,
     });
     output.print(&result, |_| {
         let mut text = format!(
@@ -56,6 +62,9 @@ fn check(argument: &SettingsArgument, output: Output) -> Result<(), Failure> {
         );
         for key_id in &expired {
             text.push_str(&format!("\nNote: the card CA with key identifier {key_id} is not valid now."));
+        }
+        if !pushes {
+            text.push_str("\nNote: no push service is named ([push]): commands wait until phones ask.");
         }
         text
     })

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ca_core::chain::Chain;
+use ca_core::device_command::CommandKey;
 use ca_core::issuer::{CaKey, CaUrls, Issuer, create_ca_certificate, create_responder_certificate};
 use ca_core::kind::CertificateKind;
 use ca_core::signed_object::certificate_to_pem;
@@ -12,6 +13,7 @@ use chrono::{Duration, Utc};
 use policies::{KeyType, Policies};
 use schema::Database;
 use schema::authority::{NewCaKey, NewResponder};
+use schema::command_key::CommandKey as PublicCommandKey;
 use schema::intent::StoredIntents;
 use secrecy::SecretString;
 
@@ -61,10 +63,13 @@ pub(super) fn create(
     database.writer().write(move |tx| tx.add_responder(&certificate, now)).map_err(Failure::store)
 }
 
-/// Makes the key that signs commands to phones; its public half is shown once the CA role has started.
-pub(super) fn create_command_key(directory: &Path, passphrases: &Passphrases) -> Result<(), Failure> {
+/// Makes the key that signs commands to phones, and records its public half, which phones are told.
+pub(super) fn create_command_key(directory: &Path, database: &Database, passphrases: &Passphrases) -> Result<(), Failure> {
     let signer = FileSigner::generate(KeyType::EcdsaP256).map_err(failed)?;
-    signer.save(&command_key_file(&directory.join("ca")), &passphrases.ca).map_err(failed)
+    signer.save(&command_key_file(&directory.join("ca")), &passphrases.ca).map_err(failed)?;
+    let key = CommandKey::new(Arc::new(signer)).map_err(failed)?;
+    let public = PublicCommandKey { key_id: key.key_id().to_owned(), public_key: key.public_key_info().to_vec() };
+    database.writer().write(move |tx| tx.add_command_key(&public, Utc::now())).map_err(Failure::store)
 }
 
 fn urls(base: &str, kind: CertificateKind, generation: u32) -> CaUrls {

@@ -57,7 +57,11 @@ pub(crate) fn carry_out(plan: &Plan, progress: impl FnMut(&str)) -> Result<Setti
     let beside = files::Unfinished::beside(&directory)?;
     make(plan, beside.path(), progress).map_err(|failure| {
         // A store elsewhere does not go away with the directory.
-        if is_inside(&plan.store_url) { failure } else { failure.and(&format!("What was begun in the store {} is left there", plan.store_url)) }
+        if is_inside(&plan.store_url) {
+            failure
+        } else {
+            failure.and(&format!("What was begun in the store {} is left there", plan.store_url))
+        }
     })?;
     beside.finish(&directory)?;
     Settings::load(&directory).map_err(|fault| Failure::settings(fault.to_string()))
@@ -79,7 +83,9 @@ fn make(plan: &Plan, directory: &Path, mut progress: impl FnMut(&str)) -> Result
     progress("secrets");
     let ca_passphrase = write_passphrase(&directory.join("ca/passphrase"))?;
     let status_passphrase = write_passphrase(&directory.join("status/passphrase"))?;
-    files::write_secret(&directory.join("ra/challenge.key"), files::random_hex()?.as_bytes())?;
+    for key in ["ra/challenge.key", "ra/pseudonym.key"] {
+        files::write_secret(&directory.join(key), files::random_hex()?.as_bytes())?;
+    }
     template::write_parties(plan, directory)?;
 
     progress("store");
@@ -94,7 +100,7 @@ fn make(plan: &Plan, directory: &Path, mut progress: impl FnMut(&str)) -> Result
         keys::create(kind, plan, directory, &policies, &database, &passphrases, life)?;
     }
     progress("key for commands to phones");
-    keys::create_command_key(directory, &passphrases)?;
+    keys::create_command_key(directory, &database, &passphrases)?;
     progress("settings");
     files::write(&directory.join(FILE_NAME), text.as_bytes())
 }
@@ -121,8 +127,8 @@ fn write_tls(plan: &Plan, directory: &Path) -> Result<(), Failure> {
     server_ca.write_server(&operators, "server", &plan.hosts)?;
     let operator_ca = tls::TlsAuthority::create("Tsunagi operators CA")?;
     operator_ca.write(&operators, "client-ca")?;
-    for role in tls::FIRST_OPERATORS {
-        operator_ca.write_operator(&operators, role.as_str(), role.as_str())?;
+    for (name, role) in tls::FIRST_OPERATORS {
+        operator_ca.write_operator(&operators, name, role.as_str())?;
     }
     Ok(())
 }

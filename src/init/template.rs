@@ -5,6 +5,7 @@ use std::path::Path;
 
 use ca_core::card::authority::CardAuthority;
 use ca_core::kind::CertificateKind;
+use ca_service::{EvidenceLimits, MassSettings, ScheduleName, ScheduleSettings};
 
 use super::{Plan, files};
 use crate::failure::Failure;
@@ -91,7 +92,10 @@ fn write_settings(text: &mut String, plan: &Plan) -> std::fmt::Result {
     writeln!(text, "\n# What faces the holders: TLS, no account.\n[ra]")?;
     writeln!(text, "listen = {}", quote(&plan.ra_listen.to_string()))?;
     writeln!(text, "# The audience that applications must be made for.\nname = {}", quote(&plan.ra_name))?;
-    writeln!(text, "certificate = \"ra/tls.pem\"\nkey = \"ra/tls.key.pem\"\nchallenge_key = \"ra/challenge.key\"")?;
+    writeln!(
+        text,
+        "certificate = \"ra/tls.pem\"\nkey = \"ra/tls.key.pem\"\nchallenge_key = \"ra/challenge.key\"\npseudonym_key = \"ra/pseudonym.key\""
+    )?;
 
     writeln!(
         text,
@@ -101,6 +105,21 @@ fn write_settings(text: &mut String, plan: &Plan) -> std::fmt::Result {
     writeln!(text, "certificate = \"operators/server.pem\"\nkey = \"operators/server.key.pem\"\nclient_ca = \"operators/client-ca.pem\"")?;
 
     writeln!(text, "\n# The CA role: opens no listener.\n[ca]\nkeys = \"ca\"\npassphrase_file = \"ca/passphrase\"")?;
+    writeln!(
+        text,
+        "\n# When what is done regularly is done. Six fields, SECONDS FIRST, in UTC: second minute hour day month weekday (1 = Sunday)."
+    )?;
+    writeln!(text, "[ca.schedules]")?;
+    let schedules = ScheduleSettings::default();
+    for name in ScheduleName::ALL {
+        writeln!(text, "{} = {}", name.as_str().replace('-', "_"), quote(schedules.expression(name)))?;
+    }
+    writeln!(text, "\n# How old the news of cards may be, in seconds, before nothing is issued any more.\n[ca.evidence]")?;
+    let evidence = EvidenceLimits::default();
+    writeln!(text, "feed_seconds = {}\ncard_crl_seconds = {}", evidence.feed_seconds, evidence.card_crl_seconds)?;
+    writeln!(text, "comparison_seconds = {}", evidence.comparison_seconds)?;
+    writeln!(text, "\n[ca.mass]\n# More certificates than this are changed only if a second administrator approves.")?;
+    writeln!(text, "second_person_above = {}", MassSettings::default().second_person_above)?;
 
     writeln!(text, "\n# What faces relying parties: OCSP, CRLs and CA certificates over plain HTTP, everything signed.\n[status]")?;
     writeln!(text, "listen = {}", quote(&plan.status_listen.to_string()))?;
@@ -121,6 +140,8 @@ fn write_settings(text: &mut String, plan: &Plan) -> std::fmt::Result {
         writeln!(text, "[card.{kind}]\ncertificates = [{}]", files.join(", "))?;
         writeln!(text, "ocsp_url = {}\ncrl_url = {}\n", quote(&answer.ocsp_url), quote(&answer.crl_url))?;
     }
+    writeln!(text, "# Commands to phones go out by push; without this table they wait until the phones ask.\n# [push]")?;
+    writeln!(text, "# project = \"…\"\n# token_file = \"push/token\"\n# ca_file = \"push/roots.pem\"\n")?;
     writeln!(text, "[telemetry]")?;
     match plan.telemetry_listen {
         Some(address) => writeln!(text, "listen = {}", quote(&address.to_string())),

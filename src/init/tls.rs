@@ -18,8 +18,16 @@ const CA_DAYS: i64 = 3_650;
 /// How long a server or operator certificate lasts, in days.
 const END_ENTITY_DAYS: i64 = 397;
 
-/// The operators that a new installation knows, by role: the organizational unit of the client certificate is the role.
-pub(crate) const FIRST_OPERATORS: [Role; 1] = [Role::BackOffice];
+/// The operators that a new installation knows, by name and role: the organizational unit of the client certificate is the role.
+/// Two administrators, because a mass command needs a second one.
+pub(crate) const FIRST_OPERATORS: [(&str, Role); 6] = [
+    ("back-office", Role::BackOffice),
+    ("call-centre", Role::CallCentre),
+    ("administrator", Role::Administrator),
+    ("administrator-2", Role::Administrator),
+    ("auditor", Role::Auditor),
+    ("verifier", Role::Verifier),
+];
 
 /// A TLS CA with its key.
 pub(crate) struct TlsAuthority {

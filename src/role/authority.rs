@@ -6,9 +6,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use back_office::{BackOffice, BackOfficeSettings, CardStatusClient, CrlUrlTemplate, HttpBackOffice};
+use ca_core::chain::Chain;
 use ca_core::clock::SystemClock;
-use ca_core::instruction::InstructionVerifier;
-use ca_core::instruction::operator::OperatorAuthorities;
 use ca_service::{CaRole, CaRoleParts, CaRoleSettings, CrlLocation, Steps};
 use crl_publisher::Publisher;
 
@@ -28,10 +27,8 @@ pub(super) fn start(installation: &Installation, steps: Arc<dyn Steps>, stop: &A
             .map_err(|refusal| Failure::settings(refusal.to_string()))?;
     let ca = &installation.settings.ca;
     let verifier = Arc::new(installation.verifier()?);
-    let operators = OperatorAuthorities::from_pem(&read_file(&installation.settings.path(&installation.settings.operators.client_ca))?)
-        .map_err(|fault| Failure::settings(format!("operators.client_ca: {fault}")))?;
     let role = CaRole::new(CaRoleParts {
-        instructions: InstructionVerifier::new(Arc::clone(&verifier), installation.ca_keys.clone(), operators),
+        instructions: installation.instruction_verifier(Arc::clone(&verifier))?,
         verifier,
         lifecycle: Arc::clone(&installation.policies.lifecycle),
         issuers,
@@ -42,7 +39,7 @@ pub(super) fn start(installation: &Installation, steps: Arc<dyn Steps>, stop: &A
         card_status: Arc::new(CardStatusClient::new(&installation.settings.card.status)),
         crl_locations: crl_locations(installation)?,
         command_key: installation.command_key()?,
-        push: None,
+        push: installation.push_gateway()?,
         clock,
         steps,
         settings: CaRoleSettings {
@@ -50,11 +47,11 @@ pub(super) fn start(installation: &Installation, steps: Arc<dyn Steps>, stop: &A
             feed_interval: Duration::from_secs(ca.feed_seconds.into()),
             card_crl_interval: Duration::from_secs(ca.card_crl_seconds.into()),
             responder_life: chrono::Duration::days(ca.responder_days.into()),
-            life: ca.life.clone(),
+            life: ca.life(),
         },
         owner: format!("{}-{}", std::process::id(), hex::encode(rand_octets()?)),
     });
-    let role = Arc::new(role.map_err(|refusal| Failure::settings(format!("ca.life: {refusal}")))?);
+    let role = Arc::new(role.map_err(|refusal| Failure::settings(format!("ca: {}", Chain(&refusal))))?);
     let issuing = spawn("ca", {
         let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
         move || role.run(&stop)

@@ -4,12 +4,15 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use back_office::{CardStatusClient, CrlUrlTemplate};
+use ca_core::application::challenge::ChallengeKey;
+use ca_core::application::verifier::ApplicationVerifier;
 use ca_core::clock::SystemClock;
+use ca_core::instruction::InstructionVerifier;
 use ca_core::kind::CertificateKind;
 use chrono::TimeDelta;
 use ra_api::{
-    CardStatusPlaces, Decisions, EvidencePlan, HolderApi, HolderParts, NetworkEvidence, OperatorApi, OperatorParts, StatusSource,
-    holder_tls, operator_tls, serve_holders, serve_operators,
+    CardStatusPlaces, Decisions, EvidenceLimits, EvidencePlan, HolderApi, HolderParts, NetworkEvidence, OperatorApi, OperatorParts,
+    StatusSource, holder_tls, operator_tls, serve_holders, serve_operators,
 };
 
 use super::telemetry::Readiness;
@@ -23,13 +26,14 @@ pub(super) fn servers(
     holders: Option<TcpListener>,
     operators: Option<TcpListener>,
 ) -> Result<(Vec<ServerMaker>, Vec<Readiness>), Failure> {
+    let shared = Shared::new(installation)?;
     let mut makers: Vec<ServerMaker> = Vec::new();
     let mut readiness: Vec<Readiness> = Vec::new();
     if let Some(listener) = holders {
         let ra = &installation.settings.ra;
         let (certificate, key) = (read(installation, &ra.certificate)?, read(installation, &ra.key)?);
         let tls = holder_tls(&certificate, &key).map_err(|fault| Failure::settings(format!("ra: {fault}")))?;
-        let api = holder_api(installation)?;
+        let api = holder_api(installation, &shared)?;
         let asked = api.clone();
         readiness.push(Box::new(move || asked.ready().map_err(str::to_owned)));
         makers.push(Box::new(move || serve_holders(&api, listener, tls)));
@@ -45,6 +49,10 @@ pub(super) fn servers(
             clock: Arc::new(SystemClock),
             reader: database.reader(),
             writer: database.writer(),
+            instructions: shared.instructions,
+            challenge_key: shared.challenge_key,
+            pseudonym_key: installation.pseudonym_key()?,
+            decisions: shared.decisions,
         };
         let api = OperatorApi::new(parts).map_err(|refusal| Failure::settings(format!("operators.limits: {refusal}")))?;
         makers.push(Box::new(move || serve_operators(&api, listener, tls)));
@@ -52,7 +60,28 @@ pub(super) fn servers(
     Ok((makers, readiness))
 }
 
-fn holder_api(installation: &Installation) -> Result<HolderApi, Failure> {
+/// What both listeners work with.
+struct Shared {
+    applications: Arc<ApplicationVerifier>,
+    instructions: Arc<InstructionVerifier>,
+    challenge_key: Arc<ChallengeKey>,
+    decisions: Decisions,
+}
+
+impl Shared {
+    fn new(installation: &Installation) -> Result<Self, Failure> {
+        let applications = Arc::new(installation.verifier()?);
+        let database = &installation.database;
+        Ok(Self {
+            instructions: Arc::new(installation.instruction_verifier(Arc::clone(&applications))?),
+            applications,
+            challenge_key: Arc::new(installation.challenge_key()?),
+            decisions: Decisions::follow(database.reader(), database.wake()).map_err(Failure::store)?,
+        })
+    }
+}
+
+fn holder_api(installation: &Installation, shared: &Shared) -> Result<HolderApi, Failure> {
     let database = &installation.database;
     let plan = EvidencePlan {
         signature: places(installation, CertificateKind::Signature)?,
@@ -66,12 +95,24 @@ fn holder_api(installation: &Installation) -> Result<HolderApi, Failure> {
         clock: Arc::new(SystemClock),
         reader: database.reader(),
         writer: database.writer(),
-        verifier: Arc::new(installation.verifier()?),
-        challenge_key: installation.challenge_key()?,
+        verifier: Arc::clone(&shared.applications),
+        instructions: Arc::clone(&shared.instructions),
+        challenge_key: Arc::clone(&shared.challenge_key),
         evidence: Arc::new(NetworkEvidence::new(authority::back_office(installation)?, status, plan)),
-        decisions: Decisions::follow(database.reader(), database.wake()).map_err(Failure::store)?,
+        evidence_limits: evidence_limits(installation),
+        decisions: shared.decisions.clone(),
     };
     HolderApi::new(parts).map_err(|refusal| Failure::settings(format!("ra.limits: {refusal}")))
+}
+
+fn evidence_limits(installation: &Installation) -> EvidenceLimits {
+    let limits = &installation.settings.ca.evidence;
+    let seconds = |seconds: u32| TimeDelta::seconds(seconds.into());
+    EvidenceLimits {
+        feed: seconds(limits.feed_seconds),
+        card_crl: seconds(limits.card_crl_seconds),
+        comparison: seconds(limits.comparison_seconds),
+    }
 }
 
 fn places(installation: &Installation, kind: CertificateKind) -> Result<CardStatusPlaces, Failure> {

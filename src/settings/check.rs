@@ -44,6 +44,7 @@ pub(super) fn contradictions(settings: &Settings) -> Vec<String> {
         }
     }
     // Each room checks its own.
+    found.extend(settings.ca.life().check().err().map(|refusal| format!("ca.{refusal}")));
     found.extend(settings.ra.limits.check().err().map(|refusal| format!("ra.limits: {refusal}")));
     found.extend(settings.operators.limits.check().err().map(|refusal| format!("operators.limits: {refusal}")));
     found.extend(settings.status.ocsp.check().err().map(|refusal| format!("status: {refusal}")));

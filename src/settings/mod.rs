@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crl_publisher::CrlSettings;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Toml};
+use push::PushSettings;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::topics::{BackOfficeTopic, CaTopic, CardTopic, OperatorsTopic, RaTopic, StatusTopic, StoreTopic, TelemetryTopic};
@@ -43,6 +44,9 @@ pub(crate) struct Settings {
     pub(crate) back_office: BackOfficeTopic,
     /// The card CAs that are trusted.
     pub(crate) card: CardTopic,
+    /// How commands reach phones; without it they wait until the phones ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) push: Option<PushSettings>,
     /// Logs, metrics, health.
     #[serde(default)]
     pub(crate) telemetry: TelemetryTopic,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use back_office::{CardStatusSettings, ConnectionSettings};
 use ca_core::kind::CertificateKind;
-use ca_service::LifeSettings;
+use ca_service::{DeviceCommandSettings, EvidenceLimits, LifeSettings, MassSettings, NoticeSettings, ScheduleSettings, SecondLookSettings};
 use ocsp::OcspSettings;
 use ra_api::{HolderSettings, OperatorSettings};
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,8 @@ pub(crate) struct RaTopic {
     pub(crate) key: PathBuf,
     /// 32 octets in hexadecimal, the same for all processes of the RA: what challenges and tokens are made with.
     pub(crate) challenge_key: PathBuf,
+    /// 32 octets in hexadecimal, the same for all processes of the RA and for ever: what verifiers' pseudonyms are made with.
+    pub(crate) pseudonym_key: PathBuf,
     /// The listener's bounds.
     #[serde(default)]
     pub(crate) limits: HolderSettings,
@@ -67,7 +69,8 @@ pub(crate) struct OperatorsTopic {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CaTopic {
-    /// The directory of the CA keys: `ca-KIND-GENERATION.key.pem`, encrypted PKCS#8.
+    /// The directory of the CA keys, `ca-KIND-GENERATION.key.pem`, and of the key for commands to phones,
+    /// `device-command.key.pem`: encrypted PKCS#8.
     pub(crate) keys: PathBuf,
     /// The file with the passphrase of the keys.
     pub(crate) passphrase_file: PathBuf,
@@ -83,12 +86,39 @@ pub(crate) struct CaTopic {
     /// How long responder certificates last, in days.
     #[serde(default = "CaTopic::responder_days")]
     pub(crate) responder_days: u32,
-    /// How the life of certificates is looked after.
+    /// When what is done regularly is done.
     #[serde(default)]
-    pub(crate) life: LifeSettings,
+    pub(crate) schedules: ScheduleSettings,
+    /// How old the news of cards may be for certificates to be issued.
+    #[serde(default)]
+    pub(crate) evidence: EvidenceLimits,
+    /// What an operator may do to many certificates at once.
+    #[serde(default)]
+    pub(crate) mass: MassSettings,
+    /// The second look at a card after issuance.
+    #[serde(default)]
+    pub(crate) second_look: SecondLookSettings,
+    /// Erase and lock commands to phones.
+    #[serde(default)]
+    pub(crate) device_commands: DeviceCommandSettings,
+    /// Notices to holders.
+    #[serde(default)]
+    pub(crate) notices: NoticeSettings,
 }
 
 impl CaTopic {
+    /// How the life of certificates is looked after.
+    pub(crate) fn life(&self) -> LifeSettings {
+        LifeSettings {
+            schedules: self.schedules.clone(),
+            evidence: self.evidence.clone(),
+            mass: self.mass.clone(),
+            second_look: self.second_look.clone(),
+            device_commands: self.device_commands.clone(),
+            notices: self.notices.clone(),
+        }
+    }
+
     fn batch() -> u32 {
         64
     }
