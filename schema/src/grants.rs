@@ -4,9 +4,10 @@
 type Grants = &'static [(&'static str, &'static str)];
 
 /// The RA faces the internet. It brings applications with their evidence, signed instructions, card events, what phones say of
-/// commands, and its own refusals; it records verifiers' lookups. Everything else it reads at most, and of phones not the push token: it can neither write events (and so hold up the counter that every revocation needs), nor draw beacons, nor
-/// touch certificates, holds, CRLs, leases or the CA's records of what was redeemed and certified, nor mark a card event as applied,
-/// nor decide an application or an instruction, nor settle a command.
+/// commands, and its own refusals; it records verifiers' lookups. Everything else it reads at most, and of phones not the push
+/// token: it can neither write events (and so hold up the counter that every revocation needs), nor draw beacons, nor touch
+/// certificates, holds, CRLs, leases or the CA's records of what was redeemed and certified, nor mark a card event as applied, nor
+/// decide an application or an instruction, nor settle a command.
 const RA: Grants = &[
     ("__diesel_schema_migrations", "SELECT"),
     ("store_meta", "SELECT"),
@@ -138,9 +139,7 @@ mod tests {
             assert!(brings.contains(table) || !privileges.contains("INSERT"), "{table}");
             assert!(!privileges.contains("UPDATE") && !privileges.contains("DELETE"), "{table}");
         }
-        for table in
-            ["spent_challenge", "crl", "lease", "notice", "follower", "issuance_intent", "feed_cursor", "responder"]
-        {
+        for table in ["spent_challenge", "crl", "lease", "notice", "follower", "issuance_intent", "feed_cursor", "responder"] {
             assert!(RA.iter().all(|(granted, _)| *granted != table), "{table}");
         }
     }
