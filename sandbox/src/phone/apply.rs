@@ -227,6 +227,11 @@ impl Enrolment {
         self.answers.iter().find_map(|answer| answer.text_of("token"))
     }
 
+    /// The phone's name at the issuer, if an answer brought it.
+    pub fn device(&self) -> Option<&str> {
+        self.answers.iter().rev().find_map(|answer| answer.text_of("device"))
+    }
+
     /// Writes `phone-<kind>.pem`, `phone-<kind>.key.pem`, `application.cms` and `application-answer.json` into an existing
     /// directory.
     pub fn save(&self, directory: &Path) -> Result<(), PhoneFault> {

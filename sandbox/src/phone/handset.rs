@@ -47,6 +47,7 @@ pub struct Phone {
 struct Ticket {
     application_id: String,
     token: Option<String>,
+    device_id: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -108,6 +109,11 @@ impl Phone {
         self.tickets.last().map_or("", |ticket| &ticket.application_id)
     }
 
+    /// The phone's name at the issuer, if it was told.
+    pub fn device_id(&self) -> Option<&str> {
+        self.tickets.last().and_then(|ticket| ticket.device_id.as_deref())
+    }
+
     /// What an earlier owner left in it and no command has erased yet.
     pub fn left_behind(&self) -> &[Enrolled] {
         &self.left_behind
@@ -161,7 +167,7 @@ impl Phone {
         let mut commands = Vec::new();
         for ticket in &self.tickets {
             for text in ra.commands(&ticket.application_id, ticket.token()?)? {
-                let command = DeviceCommand::verify(&text, &keys)?;
+                let command = self.meant(DeviceCommand::verify(&text, &keys)?)?;
                 if !commands.contains(&command) {
                     commands.push(command);
                 }
@@ -172,7 +178,7 @@ impl Phone {
 
     /// Verifies a command that came by push.
     pub fn receive(&self, ra: &RaClient, text: &str) -> Result<DeviceCommand, PhoneFault> {
-        DeviceCommand::verify(text, &ra.command_keys()?)
+        self.meant(DeviceCommand::verify(text, &ra.command_keys()?)?)
     }
 
     /// Carries out a command, and tells the RA in that manner. `None`: nothing was told. A command that was carried out before
@@ -261,6 +267,12 @@ impl Phone {
         })
     }
 
+    /// A command, if it is to this phone; one that was never told its name takes what its token opens.
+    fn meant(&self, command: DeviceCommand) -> Result<DeviceCommand, PhoneFault> {
+        let mut named = self.tickets.iter().filter_map(|ticket| ticket.device_id.as_deref()).peekable();
+        if named.peek().is_none() || named.any(|device| device == command.device) { Ok(command) } else { Err(PhoneFault::OtherDevice) }
+    }
+
     fn carry_out(&mut self, command: &DeviceCommand) -> Result<(), PhoneFault> {
         match command.action {
             CommandAction::Lock => self.locked.extend(command.certificates.iter().cloned()),
@@ -297,7 +309,11 @@ impl Phone {
 
 impl Ticket {
     fn of(enrolment: &Enrolment) -> Self {
-        Self { application_id: enrolment.application_id.clone(), token: enrolment.token().map(str::to_owned) }
+        Self {
+            application_id: enrolment.application_id.clone(),
+            token: enrolment.token().map(str::to_owned),
+            device_id: enrolment.device().map(str::to_owned),
+        }
     }
 
     fn token(&self) -> Result<&str, PhoneFault> {

@@ -48,6 +48,9 @@ pub enum PhoneFault {
     /// A command came after its time.
     #[error("the command has expired")]
     Expired,
+    /// A command is to another phone.
+    #[error("the command is to another phone")]
+    OtherDevice,
     /// The key was erased or locked.
     #[error("the phone's {kind} key is erased or locked")]
     NoKey {
