@@ -35,6 +35,8 @@ pub(super) fn text(stage: &Stage, revoked: bool) -> String {
          \n  tsunagi certificate list --settings {directory}/installation\n\
          \nTo enrol by hand (docs/enrol-by-hand.md):\n\
          \n  export RA_URL=https://{ra} RA_CA={directory}/installation/ra/tls-ca.pem RA_NAME={name}\
-         \n  export CARD_DIR={directory}/artifacts CA_DIR={directory}/artifacts STATUS_URL={status}\n{next}"
+         \n  export CARD_DIR={directory}/artifacts CA_DIR={directory}/artifacts STATUS_URL={status}\n\
+         \nTo instruct by hand after that (docs/instruct-by-hand.md):\n\
+         \n  export OPERATORS_URL=https://{operators} OPERATOR_DIR={directory}/installation/operators\n{next}"
     )
 }
