@@ -1,6 +1,8 @@
 //! Both listeners over a throwaway store, and callers that see what is on the wire.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod phones;
+
 use std::net::TcpListener;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -20,6 +22,8 @@ use ra_api::{
     OperatorSettings,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use sandbox::instruction::{Instruction, Signer};
+use sandbox::keys::Key;
 use schema::{Database, OpenOptions, StoreFault};
 use serde_json::Value;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
@@ -43,7 +47,11 @@ impl Store {
     }
 
     pub fn draw_beacon(&self) -> Beacon {
-        let beacon = Beacon { value: [5; 32], drawn_at: Utc::now() };
+        self.draw_beacon_at(5, Utc::now())
+    }
+
+    pub fn draw_beacon_at(&self, value: u8, drawn_at: DateTime<Utc>) -> Beacon {
+        let beacon = Beacon { value: [value; 32], drawn_at };
         self.database.writer().write(move |transaction| -> Result<(), StoreFault> { transaction.draw_beacon(&beacon) }).unwrap();
         beacon
     }
@@ -55,6 +63,17 @@ pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 pub struct Identity {
     pub certificate: String,
     pub key: String,
+    pub certificate_der: Vec<u8>,
+    /// The same key, for signing.
+    pub signing_key: Key,
+}
+
+impl Identity {
+    /// An operator's instruction, signed: CMS in DER.
+    pub fn sign(&self, audience: &str, challenge: &str, action: &Value) -> Vec<u8> {
+        let signer = Signer { certificate: &self.certificate_der, key: &self.signing_key };
+        Instruction::of_operator(audience, challenge, action).sign(signer).unwrap()
+    }
 }
 
 impl Authority {
@@ -88,7 +107,12 @@ impl Authority {
     fn sign(&self, params: CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
-        Identity { certificate: certificate.pem(), key: key.serialize_pem() }
+        Identity {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+            certificate_der: certificate.der().to_vec(),
+            signing_key: Key::from_pkcs8(key.serialize_der()).unwrap(),
+        }
     }
 }
 
@@ -107,6 +131,11 @@ impl EvidenceSource for NoEvidence {
 
 pub fn challenge_key() -> ChallengeKey {
     ChallengeKey::new(&[7; 32])
+}
+
+/// A challenge on a beacon, as the RA gives it.
+pub fn challenge_on(beacon: &Beacon) -> String {
+    challenge_key().issue(beacon).unwrap().to_base64()
 }
 
 /// Nothing is too old.
@@ -284,6 +313,16 @@ impl Caller {
     pub fn try_post_reader(&self, path: &str, content_type: &str, mut body: impl std::io::Read) -> Result<Answer, ureq::Error> {
         let body = ureq::SendBody::from_reader(&mut body);
         self.agent.post(format!("{}{path}", self.url)).content_type(content_type).send(body).map(read)
+    }
+
+    pub fn post_json(&self, path: &str, body: &Value) -> Answer {
+        self.post(path, "application/json", body.to_string().as_bytes())
+    }
+
+    pub fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let request = self.agent.post(format!("{}{path}", self.url)).content_type("application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        read(request.send(body.to_string().as_bytes()).unwrap())
     }
 
     pub fn delete(&self, path: &str) -> Answer {
