@@ -139,3 +139,22 @@ pub enum MassChange {
     /// Puts them on hold.
     Hold,
 }
+
+/// What a verifier asks about certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "about", rename_all = "kebab-case", rename_all_fields = "snake_case")]
+pub enum LookupAbout {
+    /// The same person's certificate of the other kind.
+    OtherKind,
+    /// The next of the kind.
+    Successor,
+    /// The one before.
+    Predecessor,
+    /// The card certificate that it hangs on.
+    Card,
+    /// The serial numbers are of card certificates: the smartphone certificates that hang on them.
+    Smartphone {
+        /// Key identifier, hex, of the card CA's key.
+        issuer_key_id: String,
+    },
+}

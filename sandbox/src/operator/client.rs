@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::OperatorFault;
-use super::action::OperatorAction;
+use super::action::{LookupAbout, OperatorAction};
 use crate::back_office::{CardEvent, EventScope};
 use crate::http::{ClientIdentity, HttpClient, HttpSettings};
 use crate::instruction::{Decision, Instruction, Signer, await_decision, is_undecided};
@@ -153,9 +153,12 @@ impl Operator {
         self.read(&format!("/v1/batches/{id}"))
     }
 
-    /// A verifier's question: `about` is `other-kind`, `successor`, `predecessor`, `card` or `smartphone`.
-    pub fn look_up(&self, purpose: &str, about: &str, serials: &[&str]) -> Result<Value, OperatorFault> {
-        self.ask("/v1/verifier/lookups", &json!({ "purpose": purpose, "about": about, "serials": serials }))
+    /// A verifier's question about certificates, by their serial numbers in hex.
+    pub fn look_up(&self, purpose: &str, about: &LookupAbout, serials: &[&str]) -> Result<Value, OperatorFault> {
+        let mut question = serde_json::to_value(about).map_err(|error| OperatorFault::Answer(error.to_string()))?;
+        question["purpose"] = json!(purpose);
+        question["serials"] = json!(serials);
+        self.ask("/v1/verifier/lookups", &question)
     }
 
     /// A verifier's own names for the holders of certificates.

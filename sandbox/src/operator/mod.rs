@@ -4,7 +4,7 @@
 mod action;
 mod client;
 
-pub use action::{HoldCause, MassChange, OperatorAction, Target};
+pub use action::{HoldCause, LookupAbout, MassChange, OperatorAction, Target};
 pub use client::{Operator, OperatorSettings};
 
 use crate::card::CmsFault;
