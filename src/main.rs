@@ -5,6 +5,7 @@ mod demonstration;
 mod failure;
 mod init;
 mod installation;
+mod operator;
 mod output;
 mod role;
 mod sandbox_files;
@@ -43,9 +44,27 @@ enum Command {
     /// Look at settings
     #[command(subcommand)]
     Settings(command::settings::Command),
-    /// Look at certificates
+    /// Look at certificates; hold, lift and revoke them
     #[command(subcommand)]
     Certificate(command::certificate::Command),
+    /// Look at holders
+    #[command(subcommand)]
+    Holder(command::holder::Command),
+    /// Look at phones, and command them
+    #[command(subcommand)]
+    Device(command::device::Command),
+    /// Bring in card events
+    #[command(subcommand)]
+    CardEvent(command::card_event::Command),
+    /// Change many certificates at once
+    #[command(subcommand)]
+    Mass(command::mass::Command),
+    /// Look at what is done regularly, and have it done now
+    #[command(subcommand)]
+    Schedule(command::schedule::Command),
+    /// Look at signed instructions
+    #[command(subcommand)]
+    Instruction(command::instruction::Command),
     /// Look at CRLs
     #[command(subcommand)]
     Crl(command::crl::Command),
@@ -70,6 +89,12 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => command::serve::run(&arguments),
         Command::Settings(command) => command::settings::run(&command, output),
         Command::Certificate(command) => command::certificate::run(&command, output),
+        Command::Holder(command) => command::holder::run(&command, output),
+        Command::Device(command) => command::device::run(&command, output),
+        Command::CardEvent(command) => command::card_event::run(&command, output),
+        Command::Mass(command) => command::mass::run(&command, output),
+        Command::Schedule(command) => command::schedule::run(&command, output),
+        Command::Instruction(command) => command::instruction::run(&command, output),
         Command::Crl(command) => command::crl::run(&command, output),
         #[cfg(feature = "postgres")]
         Command::Store(command) => command::store::run(&command, output),

@@ -1,5 +1,8 @@
 //! `tsunagi certificate`
 
+mod change;
+mod history;
+
 use ca_core::card::identity::KeyIdentifier;
 use ca_core::kind::CertificateKind;
 use ca_core::revocation::Revocation;
@@ -20,6 +23,14 @@ pub(crate) enum Command {
     List(List),
     /// Show one certificate: what it is linked to, its status, and what happened to it
     Show(Show),
+    /// Place a hold: nobody may rely on it until the hold is lifted
+    Hold(change::Hold),
+    /// Lift a hold, for one cause; while others stand it stays on hold
+    Lift(change::Lift),
+    /// Revoke, for good
+    Revoke(change::Revoke),
+    /// Tell a certificate's life: what happened, when, by whom, why, and on what evidence
+    History(history::History),
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +78,10 @@ pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::List(arguments) => list(arguments, output),
         Command::Show(arguments) => show(arguments, output),
+        Command::Hold(arguments) => change::hold(arguments, output),
+        Command::Lift(arguments) => change::lift(arguments, output),
+        Command::Revoke(arguments) => change::revoke(arguments, output),
+        Command::History(arguments) => history::run(arguments, output),
     }
 }
 
@@ -173,6 +188,11 @@ fn story(detail: &CertificateDetail) -> String {
     let events: Vec<String> =
         detail.events.iter().map(|event| format!("  {}  {}  {}", time(event.at), event.kind.as_str(), event.data)).collect();
     format!("{facts}\n\nWhat happened:\n{}", events.join("\n"))
+}
+
+/// For clap: a serial number of the command line.
+fn serial_argument(text: &str) -> Result<SerialNumber, String> {
+    serial_number(text).map_err(|failure| failure.to_string())
 }
 
 fn serial_number(text: &str) -> Result<SerialNumber, Failure> {

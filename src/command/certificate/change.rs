@@ -1,0 +1,129 @@
+//! `tsunagi certificate hold|lift|revoke`: operators' instructions.
+
+use ca_core::kind::CertificateKind;
+use ca_core::revocation::RevocationReason;
+use ca_core::serial::SerialNumber;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::serial_argument;
+use crate::command::{Ticket, permanent_reason, public_id};
+use crate::failure::Failure;
+use crate::operator::{OperatorArguments, told};
+use crate::output::Output;
+
+/// Which certificates are meant: those that are live or held.
+#[derive(Debug, Args)]
+struct Target {
+    /// The certificate with this serial number, in hexadecimal
+    #[arg(value_name = "SERIAL", value_parser = serial_argument, required_unless_present_any = ["device", "holder"], conflicts_with_all = ["device", "holder"])]
+    serial: Option<SerialNumber>,
+    /// Its kind, should both CAs have used that number
+    #[arg(long, requires = "serial")]
+    kind: Option<CertificateKind>,
+    /// All certificates in this phone, by what it is called here
+    #[arg(long, value_name = "DEVICE", value_parser = public_id, conflicts_with = "holder")]
+    device: Option<String>,
+    /// All certificates of this holder
+    #[arg(long, value_name = "HOLDER_ID")]
+    holder: Option<String>,
+}
+
+impl Target {
+    fn json(&self) -> Value {
+        match (&self.serial, &self.device, &self.holder) {
+            (Some(serial), _, _) => match self.kind {
+                Some(kind) => json!({ "serial": serial.to_string(), "kind": kind }),
+                None => json!({ "serial": serial.to_string() }),
+            },
+            (None, Some(device), _) => json!({ "device": device }),
+            (None, None, holder) => json!({ "holder_id": holder }),
+        }
+    }
+}
+
+/// Why a certificate is on hold, as far as operators say so; the card's own hold is the back office's.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Cause {
+    /// The phone is lost: it is told to lock its keys, too
+    PhoneLost,
+    /// Anything else that the operator knows
+    Operator,
+}
+
+impl Cause {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::PhoneLost => "phone-lost",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// Place a hold: nobody may rely on it until the hold is lifted
+///
+/// A certificate is on hold while any cause for it stands. OCSP says so from its next answer on (certificateHold), CRLs from the next
+/// list on. Whether a hold can be lifted, and whether it becomes a revocation after a time, is the life cycle policy's to say:
+/// under JPKI's none is ever lifted, and the holder applies again.
+#[derive(Debug, Args)]
+pub(crate) struct Hold {
+    #[command(flatten)]
+    operator: OperatorArguments,
+    #[command(flatten)]
+    ticket: Ticket,
+    #[command(flatten)]
+    target: Target,
+    /// Why
+    #[arg(long, value_enum, default_value_t = Cause::PhoneLost)]
+    cause: Cause,
+}
+
+/// Lift a hold, for one cause; while others stand it stays on hold
+///
+/// Refused where the life cycle policy never lifts holds, and where the cause does not stand.
+#[derive(Debug, Args)]
+pub(crate) struct Lift {
+    #[command(flatten)]
+    operator: OperatorArguments,
+    #[command(flatten)]
+    ticket: Ticket,
+    #[command(flatten)]
+    target: Target,
+    /// Which cause stands no more
+    #[arg(long, value_enum, default_value_t = Cause::PhoneLost)]
+    cause: Cause,
+}
+
+/// Revoke, for good
+///
+/// What is revoked stays revoked; the holder may apply again. The phone is told to erase the keys.
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    #[command(flatten)]
+    operator: OperatorArguments,
+    #[command(flatten)]
+    ticket: Ticket,
+    #[command(flatten)]
+    target: Target,
+    /// Why, as RFC 5280 calls it: keyCompromise, cessationOfOperation, affiliationChanged, superseded, unspecified, …
+    #[arg(long, value_parser = permanent_reason)]
+    reason: RevocationReason,
+}
+
+pub(super) fn hold(arguments: &Hold, output: Output) -> Result<(), Failure> {
+    let what =
+        json!({ "action": "hold", "target": arguments.target.json(), "cause": arguments.cause.as_str(), "ticket": arguments.ticket.text });
+    arguments.operator.client("call-centre")?.instruct(&what)?.print(output, told)
+}
+
+pub(super) fn lift(arguments: &Lift, output: Output) -> Result<(), Failure> {
+    let what =
+        json!({ "action": "lift", "target": arguments.target.json(), "cause": arguments.cause.as_str(), "ticket": arguments.ticket.text });
+    arguments.operator.client("call-centre")?.instruct(&what)?.print(output, told)
+}
+
+pub(super) fn revoke(arguments: &Revoke, output: Output) -> Result<(), Failure> {
+    let reason = arguments.reason.as_str();
+    let what = json!({ "action": "revoke", "target": arguments.target.json(), "reason": reason, "ticket": arguments.ticket.text });
+    arguments.operator.client("administrator")?.instruct(&what)?.print(output, told)
+}
