@@ -128,17 +128,18 @@ impl Transaction<'_> {
         };
         let lock = self.session.update_lock();
         sql(format!("SELECT id FROM ca_key ORDER BY id{lock}")).rows(self.session, |row| row.int())?;
-        let started = sql("INSERT INTO batch (origin, issuer_key_id, distribution_point_sha256, change, reason, origin_data, instruction_id, \
+        let started =
+            sql("INSERT INTO batch (origin, issuer_key_id, distribution_point_sha256, change, reason, origin_data, instruction_id, \
              started_at) VALUES (?, ?, ?, ?, ?, ?, (SELECT id FROM instruction WHERE digest = ?), ?) ON CONFLICT DO NOTHING RETURNING id")
-        .bind(new.name.as_str())
-        .bind(&new.scope.issuer_key_id)
-        .bind(new.scope.distribution_point_sha256.as_ref().map(Sha256Digest::as_bytes))
-        .bind(change)
-        .bind(reason.map(|reason| i64::from(reason.code())))
-        .bind(new.order.origin.to_data().to_string().as_str())
-        .bind(new.order.instruction.as_ref().map(Sha256Digest::as_bytes))
-        .bind(now)
-        .optional(self.session, |row| Ok(BatchId(row.big()?)))?;
+            .bind(new.name.as_str())
+            .bind(&new.scope.issuer_key_id)
+            .bind(new.scope.distribution_point_sha256.as_ref().map(Sha256Digest::as_bytes))
+            .bind(change)
+            .bind(reason.map(|reason| i64::from(reason.code())))
+            .bind(new.order.origin.to_data().to_string().as_str())
+            .bind(new.order.instruction.as_ref().map(Sha256Digest::as_bytes))
+            .bind(now)
+            .optional(self.session, |row| Ok(BatchId(row.big()?)))?;
         let Some(id) = started else {
             return sql("SELECT id FROM batch WHERE origin = ?")
                 .bind(new.name.as_str())

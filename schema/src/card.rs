@@ -48,7 +48,12 @@ impl Reader {
             .bind(cursor)
             .bind(i64::from(limit))
             .rows(session, |row| {
-                Ok(LinkedCard { cursor: row.big()?, issuer_key_id: row.key_identifier()?, serial: row.serial()?, record: decode_record(row)? })
+                Ok(LinkedCard {
+                    cursor: row.big()?,
+                    issuer_key_id: row.key_identifier()?,
+                    serial: row.serial()?,
+                    record: decode_record(row)?,
+                })
             })
         })
     }

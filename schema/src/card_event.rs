@@ -86,19 +86,20 @@ impl Transaction<'_> {
     ///
     /// Errors: a fault of class `Check` for the reason certificateHold or an id that is empty or too long.
     pub fn receive_card_event(&mut self, event: &CardEvent, now: DateTime<Utc>) -> Result<Receipt, StoreFault> {
-        let inserted =
-            sql("INSERT INTO card_event_inbox (event_id, issuer_key_id, serial, sequence, change, reason, occurred_at, source, received_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
-            .bind(event.event_id.as_str())
-            .bind(&event.issuer_key_id)
-            .bind(&event.serial)
-            .bind(event.sequence)
-            .bind(i16::from(event.change.kind().code()))
-            .bind(event.change.reason().map(|reason| i64::from(reason.code())))
-            .bind(event.change.at())
-            .bind(event.source.code())
-            .bind(now)
-            .execute(self.session)?;
+        let inserted = sql(
+            "INSERT INTO card_event_inbox (event_id, issuer_key_id, serial, sequence, change, reason, occurred_at, source, received_at) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(event.event_id.as_str())
+        .bind(&event.issuer_key_id)
+        .bind(&event.serial)
+        .bind(event.sequence)
+        .bind(i16::from(event.change.kind().code()))
+        .bind(event.change.reason().map(|reason| i64::from(reason.code())))
+        .bind(event.change.at())
+        .bind(event.source.code())
+        .bind(now)
+        .execute(self.session)?;
         Ok(if inserted == 0 { Receipt::Known } else { Receipt::New })
     }
 

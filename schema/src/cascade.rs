@@ -106,9 +106,7 @@ impl Transaction<'_> {
     pub(crate) fn tell_card(&mut self, before: CardStanding, after: CardStanding, event_id: &str, now: DateTime<Utc>) {
         let (kind, data) = match (before, after) {
             (before, after) if before == after => return,
-            (_, CardStanding::Ended(revocation)) => {
-                (EventKind::CardRevoked, json!({"event_id": event_id, "reason": revocation.reason}))
-            }
+            (_, CardStanding::Ended(revocation)) => (EventKind::CardRevoked, json!({"event_id": event_id, "reason": revocation.reason})),
             (_, CardStanding::Held { .. }) => (EventKind::CardHeld, json!({"event_id": event_id})),
             (_, CardStanding::Good) => (EventKind::CardReleased, json!({"event_id": event_id})),
         };

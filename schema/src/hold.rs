@@ -59,7 +59,8 @@ pub(crate) fn place(
 ) -> Result<(), StoreFault> {
     for some in few_sizes(holds) {
         let row = "(?, ?, ?, (SELECT id FROM instruction WHERE digest = ?))";
-        let text = format!("INSERT INTO hold (certificate_id, cause, placed_at, instruction_id) VALUES {}", vec![row; some.len()].join(", "));
+        let text =
+            format!("INSERT INTO hold (certificate_id, cause, placed_at, instruction_id) VALUES {}", vec![row; some.len()].join(", "));
         let insert = some.iter().fold(sql(text), |insert, (id, cause)| {
             insert.bind(id.0).bind(i16::from(cause.code())).bind(now).bind(instruction.map(|digest| digest.as_bytes()))
         });

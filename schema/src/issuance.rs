@@ -341,7 +341,13 @@ impl Transaction<'_> {
         Ok(ids)
     }
 
-    fn insert_links(&mut self, ids: &[CertificateId], cards: &[LockedCard], issuance: &Issuance, now: DateTime<Utc>) -> Result<(), StoreFault> {
+    fn insert_links(
+        &mut self,
+        ids: &[CertificateId],
+        cards: &[LockedCard],
+        issuance: &Issuance,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreFault> {
         let certificates = &issuance.certificates;
         let points: Vec<Option<Sha256Digest>> =
             certificates.iter().map(|new| new.card_distribution_point.as_deref().map(Sha256Digest::of)).collect();

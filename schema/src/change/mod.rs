@@ -122,7 +122,13 @@ impl Transaction<'_> {
 
     /// Writes down that live certificates have reached their end, and makes the holds of those that were held permanent; `limit`
     /// at most, the longest expired first.
-    pub fn expire_due(&mut self, limit: u32, policy: &LifecyclePolicy, order: &Order, now: DateTime<Utc>) -> Result<Vec<Changed>, StoreFault> {
+    pub fn expire_due(
+        &mut self,
+        limit: u32,
+        policy: &LifecyclePolicy,
+        order: &Order,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Changed>, StoreFault> {
         let due = sql("SELECT id FROM certificate WHERE state IN (1, 2) AND not_after < ? ORDER BY not_after LIMIT ?")
             .bind(codes::whole_seconds(now))
             .bind(i64::from(limit))

@@ -57,7 +57,9 @@ fn finish(store: &TestDatabase, id: BatchId, seconds: i64) -> Batch {
 fn samples(store: &TestDatabase, count: u32) -> Vec<Sample> {
     let keys = add_ca_keys(&store.writer());
     let samples: Vec<_> = (0..count).map(|number| Sample::new(number, keys)).collect();
-    samples.iter().for_each(|sample| { sample.accept_and_issue(&store.writer(), moment(2)).unwrap(); });
+    samples.iter().for_each(|sample| {
+        sample.accept_and_issue(&store.writer(), moment(2)).unwrap();
+    });
     samples
 }
 

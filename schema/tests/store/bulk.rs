@@ -5,7 +5,10 @@ use std::time::Instant;
 
 use ca_core::kind::CertificateKind::Signature;
 use ca_core::revocation::RevocationReason;
+use schema::batch::{BatchChange, Scope};
 use schema::testing::{Sample, TestDatabase, add_ca_keys, jpki, moment};
+
+use crate::batches::{of_feed, start};
 
 const PAGE: usize = 500;
 
@@ -25,27 +28,42 @@ fn so_many_events_go_through_the_inbox_in_a_second() {
     let numbers: Vec<u32> = (0..count).collect();
     seconds("issued, of one kind", numbers.len(), || {
         for page in numbers.chunks(PAGE) {
-            let pending: Vec<_> = page.chunks(50).map(|some| {
-                let samples: Vec<_> = some.iter().map(|number| Sample { kinds: vec![Signature], ..Sample::new(*number, keys) }).collect();
-                store.writer().submit(move |tx| -> Result<(), schema::StoreFault> {
-                    for sample in &samples {
-                        let application = match tx.accept_application(&sample.application(), moment(1)) {
-                            Ok(schema::application::Acceptance::Accepted(id)) => id,
-                            _ => panic!("not accepted"),
-                        };
-                        tx.record_intents(&sample.intents(Some(application)), moment(1))?;
-                        tx.issue(&sample.issuance(application), &jpki(), moment(2)).unwrap();
-                    }
-                    Ok(())
+            let pending: Vec<_> = page
+                .chunks(50)
+                .map(|some| {
+                    let samples: Vec<_> =
+                        some.iter().map(|number| Sample { kinds: vec![Signature], ..Sample::new(*number, keys) }).collect();
+                    store.writer().submit(move |tx| -> Result<(), schema::StoreFault> {
+                        for sample in &samples {
+                            let application = match tx.accept_application(&sample.application(), moment(1)) {
+                                Ok(schema::application::Acceptance::Accepted(id)) => id,
+                                _ => panic!("not accepted"),
+                            };
+                            tx.record_intents(&sample.intents(Some(application)), moment(1))?;
+                            tx.issue(&sample.issuance(application), &jpki(), moment(2)).unwrap();
+                        }
+                        Ok(())
+                    })
                 })
-            }).collect();
+                .collect();
             pending.into_iter().for_each(|pending| pending.wait().unwrap());
         }
     });
+    seconds("held by a batch", numbers.len(), || {
+        let scope = Scope { issuer_key_id: Sample::new(0, keys).card(Signature).issuer_key_id, distribution_point_sha256: None };
+        let id = start(&store, &of_feed("batch", scope, BatchChange::Hold), 2);
+        let advance = || store.writer().write(move |tx| tx.advance_batch(id, PAGE as u32, &jpki(), moment(2))).unwrap();
+        while advance().finished_at.is_none() {}
+        assert_eq!(advance().changed, u64::from(count));
+    });
     seconds("received", numbers.len(), || {
         for page in numbers.chunks(PAGE) {
-            let events: Vec<_> = page.iter().map(|number| Sample::new(*number, keys).card_revoked(Signature, 1, RevocationReason::Superseded)).collect();
-            store.writer().write(move |tx| events.iter().try_for_each(|event| tx.receive_card_event(event, moment(3)).map(|_| ()))).unwrap();
+            let events: Vec<_> =
+                page.iter().map(|number| Sample::new(*number, keys).card_revoked(Signature, 1, RevocationReason::Superseded)).collect();
+            store
+                .writer()
+                .write(move |tx| events.iter().try_for_each(|event| tx.receive_card_event(event, moment(3)).map(|_| ())))
+                .unwrap();
         }
     });
     seconds("applied", numbers.len(), || {

@@ -79,8 +79,9 @@ on_each_database! {
         let sample = Sample::new(1, add_ca_keys(&store.writer()));
         let issued = sample.accept_and_issue(&store.writer(), moment(2)).unwrap();
         let (hold, release) = (sample.card_event(Signature, 1, held(5)), sample.card_event(Signature, 2, released(15)));
-        for events in [&[release.clone()][..], &[hold.clone()], &[hold.clone(), release.clone(), hold.clone()], &[hold, release]] {
-            apply_all(store, events, &following(), 20);
+        let rounds = [vec![&release], vec![&hold], vec![&hold, &release, &hold], vec![&hold, &release]];
+        for events in rounds.map(|events| events.into_iter().cloned().collect::<Vec<_>>()) {
+            apply_all(store, &events, &following(), 20);
             assert_eq!(state(store, issued.certificates[0]), State::Live, "{events:?}");
         }
     }

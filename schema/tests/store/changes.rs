@@ -21,9 +21,17 @@ pub(crate) fn operator() -> Order {
     Origin::Operator { name: "山田".to_owned(), role: "call-centre".to_owned() }.into()
 }
 
-pub(crate) fn change(store: &TestDatabase, target: Target, command: Command, policy: &LifecyclePolicy, seconds: i64) -> Result<Vec<Changed>, &'static str> {
+pub(crate) fn change(
+    store: &TestDatabase,
+    target: Target,
+    command: Command,
+    policy: &LifecyclePolicy,
+    seconds: i64,
+) -> Result<Vec<Changed>, &'static str> {
     let policy = policy.clone();
-    let changed = store.writer().write(move |tx| tx.change_certificates(std::slice::from_ref(&target), &command, &policy, &operator(), moment(seconds)));
+    let changed = store
+        .writer()
+        .write(move |tx| tx.change_certificates(std::slice::from_ref(&target), &command, &policy, &operator(), moment(seconds)));
     changed.map_err(|error| match error {
         WriteError::Refused(refusal) => refusal.code(),
         WriteError::Fault(fault) => panic!("{fault}"),

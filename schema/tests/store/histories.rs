@@ -30,7 +30,7 @@ fn hold(store: &TestDatabase, sample: &Sample, kind: CertificateKind) -> Sha256D
     let target = Target::Serial { serial: sample.serial(kind), kind: Some(kind) };
     let order = Order { origin: call_centre(), instruction: Some(digest) };
     let command = Command::Hold { cause: HoldCause::PhoneLost };
-    store.writer().write(move |tx| tx.change_certificates(&[target.clone()], &command, &jpki(), &order, moment(10))).unwrap();
+    store.writer().write(move |tx| tx.change_certificates(std::slice::from_ref(&target), &command, &jpki(), &order, moment(10))).unwrap();
     digest
 }
 

@@ -23,15 +23,23 @@ const ROUNDS: u32 = 8;
 fn race<A: Send, B: Send>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B + Send) -> (A, B) {
     let barrier = Barrier::new(2);
     std::thread::scope(|scope| {
-        let one = scope.spawn(|| { barrier.wait(); one() });
-        let other = scope.spawn(|| { barrier.wait(); other() });
+        let one = scope.spawn(|| {
+            barrier.wait();
+            one()
+        });
+        let other = scope.spawn(|| {
+            barrier.wait();
+            other()
+        });
         (one.join().unwrap(), other.join().unwrap())
     })
 }
 
 fn change(writer: &Writer, target: &Target, command: Command) -> bool {
     let target = target.clone();
-    let work = move |tx: &mut Transaction<'_>| tx.change_certificates(std::slice::from_ref(&target), &command, &following(), &operator(), moment(10));
+    let work = move |tx: &mut Transaction<'_>| {
+        tx.change_certificates(std::slice::from_ref(&target), &command, &following(), &operator(), moment(10))
+    };
     match writer.write(work) {
         Ok(changed) => !changed.is_empty(),
         Err(WriteError::Refused(_)) => false,
