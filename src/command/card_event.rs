@@ -77,9 +77,10 @@ fn count(file: &Path, from: u64) -> Result<BTreeMap<String, u64>, Failure> {
         let event: ra_api::CardEventBody = serde_json::from_str(&text).map_err(|error| {
             Failure::other(format!("{}, line {number}: no card event: {error}", file.display())).with_code("line_malformed")
         })?;
-        let kind: CardChangeKind = event.kind.parse().map_err(|error| {
-            Failure::other(format!("{}, line {number}: type: {error}", file.display())).with_code("line_malformed")
-        })?;
+        let kind: CardChangeKind = event
+            .kind
+            .parse()
+            .map_err(|error| Failure::other(format!("{}, line {number}: type: {error}", file.display())).with_code("line_malformed"))?;
         *counted.entry(kind.to_string()).or_default() += 1;
     }
     Ok(counted)
