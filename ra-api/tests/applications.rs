@@ -11,16 +11,28 @@ use back_office::{BackOfficeSettings, CardStatusClient, CardStatusSettings, CrlU
 use ca_core::application::challenge::ChallengeKey;
 use ca_core::application::verified::StatusEvidence;
 use ca_core::card::authority::{CardAuthorities, CardAuthority};
+use ca_core::card::certificate::UnverifiedCardCertificate;
+use ca_core::card::identity::KeyIdentifier;
 use ca_core::kind::CertificateKind;
+use ca_core::revocation::RevocationReason;
+use ca_core::serial::SerialNumber;
 use chrono::{TimeDelta, Utc};
-use common::{AUDIENCE, Authority, Caller, Listener, Store, assert_described, patient, serve_holders_with, store, verifier};
-use ra_api::{CardStatusPlaces, EvidencePlan, HolderSettings, NetworkEvidence, StatusSource};
+use common::phones::OwnCas;
+use common::{AUDIENCE, Authority, Caller, Listener, Store, assert_described, challenge_on, patient, serve_holders_with, store, verifier};
+use ra_api::{CardStatusPlaces, EvidenceLimits, EvidencePlan, HolderSettings, NetworkEvidence, StatusSource};
 use sandbox::back_office::{BackOffice, BackOfficeSettings as MockSettings, NewCard, RevocationRequest};
 use sandbox::card::Card;
+use sandbox::instruction::Signer;
 use sandbox::kind::Kind;
-use sandbox::phone::{ApplyWish, Deviation, build_application, build_deviating_application};
+use sandbox::phone::{
+    ApplyWish, CertificatesToEnd, Deviation, HolderAction, NamedCertificate, build_application, build_deviating_application,
+    build_instruction,
+};
 use sandbox::reason::Reason;
+use schema::card_event::{CardChange, CardEvent, CardEventSource};
+use schema::testing::jpki;
 use schema::{Database, EventKind, EventPosition};
+use serde_json::{Value, json};
 
 const CMS: &str = "application/cms";
 const APPLICATIONS: &str = "/v1/applications";
@@ -39,6 +51,7 @@ struct Trouble {
     no_ocsp: bool,
     no_crl: bool,
     wrong_token: bool,
+    stale: bool,
     decision_wait_ms: Option<u64>,
 }
 
@@ -70,7 +83,8 @@ impl House {
         let evidence = NetworkEvidence::new(Arc::new(client), CardStatusClient::new(&CardStatusSettings::default()), plan);
         let mut settings = HolderSettings { decision_wait_ms: trouble.decision_wait_ms.unwrap_or(300), ..HolderSettings::default() };
         settings.listener.requests_per_second = 0;
-        let listener = serve_holders_with(&store, &tls, settings, verifier, Arc::new(evidence), patient());
+        let limits = EvidenceLimits { card_crl: if trouble.stale { TimeDelta::zero() } else { patient().card_crl }, ..patient() };
+        let listener = serve_holders_with(&store, &tls, settings, verifier, Arc::new(evidence), limits);
         store.draw_beacon();
         Self { store, tls, office, listener }
     }
@@ -194,6 +208,90 @@ fn a_challenge_serves_one_application_and_only_one_of_ours() {
 }
 
 #[test]
+fn an_old_challenge_leaves_one_event_however_many_applications_come_with_it() {
+    let house = House::new(&Trouble::default());
+    let (_, card) = house.card();
+    let old = house.store.draw_beacon_at(6, Utc::now() - TimeDelta::hours(1));
+    let (first, second) = (challenge_on(&old), challenge_on(&old));
+    for challenge in [&first, &first, &first, &second] {
+        let answer = house.caller().post(APPLICATIONS, CMS, &house.application(&card, challenge));
+        assert_eq!((answer.status, answer.problem()), (422, "challenge_expired"));
+        assert_described("post", APPLICATIONS, &answer);
+    }
+    assert_eq!(house.events(), [EventKind::ApplicationRejected, EventKind::ApplicationRejected]);
+}
+
+#[test]
+fn the_answer_names_the_phone_and_what_was_left_behind_in_it() {
+    let house = House::new(&Trouble::default());
+    let (_, card) = house.card();
+    let cas = OwnCas::new(&house.store);
+    let (ended, lives) = (cas.issue(&house.store, 1, "an earlier owner"), cas.issue(&house.store, 2, "an earlier owner"));
+    let mut wish = ApplyWish::new(AUDIENCE);
+    let named = [ended.serial(CertificateKind::Signature), lives.serial(CertificateKind::Signature), "0A0B".to_owned()];
+    wish.device.left_behind = named.clone().map(|serial| NamedCertificate { kind: Kind::Signature, serial }).to_vec();
+    let cms = build_application(&card, &wish, &house.challenge()).unwrap().cms;
+    let accepted = house.caller().post(APPLICATIONS, CMS, &cms);
+    assert_eq!(accepted.status, 202, "{accepted:?}");
+
+    let application = house.store.database.reader().accepted_applications(1).unwrap()[0].id;
+    let (sample, device) = cas.sample(3, "holder", None);
+    cas.issue_on(&house.store, &sample, application, None);
+    let issued = house.caller().post(APPLICATIONS, CMS, &cms);
+    assert_eq!(issued.status, 201, "{issued:?}");
+    assert_described("post", APPLICATIONS, &issued);
+    assert_eq!((&issued.body["device"], &issued.body["token"]), (&json!(device), &accepted.body["token"]));
+    let left_behind = [(true, true), (true, false), (false, false)].iter().zip(&named);
+    let left_behind =
+        left_behind.map(|((ours, ended), serial)| json!({"kind": "signature", "serial": serial, "ours": ours, "ended": ended}));
+    assert_eq!(issued.body["left_behind"], Value::Array(left_behind.collect()));
+    let token = accepted.body["token"].as_str().unwrap();
+    let asked = house.caller().try_get(accepted.header("location"), &[("Tsunagi-Application-Token", token)]).unwrap();
+    assert_eq!((asked.status, &asked.body["device"]), (200, &json!(device)));
+}
+
+#[test]
+fn a_card_lists_its_holders_certificates_and_orders_the_ending_of_all() {
+    let house = House::new(&Trouble::default());
+    let (_, card) = house.card();
+    let phone = OwnCas::new(&house.store).issue(&house.store, 1, card.holder_id.as_deref().unwrap());
+    let send = |action: &HolderAction| {
+        let cms = build_instruction(AUDIENCE, &house.challenge(), Signer::from(&card.signature), action).unwrap();
+        let answer = house.caller().post("/v1/instructions", CMS, &cms);
+        assert_described("post", "/v1/instructions", &answer);
+        answer
+    };
+    let listed = send(&HolderAction::List);
+    assert_eq!(listed.status, 200, "{listed:?}");
+    assert_eq!(listed.body["outcome"]["certificates"][0]["serial"], phone.serial(CertificateKind::Signature));
+    let all = send(&HolderAction::End { certificates: CertificatesToEnd::All, reason: Reason::CessationOfOperation });
+    assert_eq!((all.status, all.body["state"].as_str()), (202, Some("waiting")), "{all:?}");
+    let one = send(&HolderAction::End { certificates: CertificatesToEnd::ThisPhone, reason: Reason::CessationOfOperation });
+    assert_eq!((one.status, one.problem()), (422, "instruction_action"));
+
+    // A card that is known to have ended lists nothing.
+    let signer = card_identity(&card);
+    let event = CardEvent {
+        event_id: "e1".to_owned(),
+        issuer_key_id: signer.0,
+        serial: signer.1,
+        sequence: 1,
+        change: CardChange::Revoked { reason: RevocationReason::KeyCompromise, at: Utc::now() },
+        source: CardEventSource::Feed,
+    };
+    house.store.database.writer().write(move |tx| tx.apply_card_event(&event, &jpki(), Utc::now())).unwrap();
+    let refused = send(&HolderAction::List);
+    assert_eq!((refused.status, refused.problem()), (422, "card_revoked"));
+}
+
+/// The names by which back office and store know a card's signature certificate.
+fn card_identity(card: &Card) -> (KeyIdentifier, SerialNumber) {
+    let certificate = UnverifiedCardCertificate::parse(&card.signature.certificate).unwrap();
+    let identity = certificate.identity();
+    (identity.issuer_key_id.clone(), identity.serial.clone())
+}
+
+#[test]
 fn a_revoked_card_is_refused_and_leaves_one_event_without_personal_data() {
     let house = House::new(&Trouble::default());
     let (card_id, card) = house.card();
@@ -241,6 +339,8 @@ fn without_evidence_the_applicant_is_asked_to_come_again_and_nothing_is_stored()
     for (trouble, code) in [
         (Trouble { no_ocsp: true, no_crl: true, ..Trouble::default() }, "card_status_unavailable"),
         (Trouble { wrong_token: true, ..Trouble::default() }, "back_office_unavailable"),
+        // Nobody is asked anything when what is known of cards is too old.
+        (Trouble { stale: true, no_ocsp: true, no_crl: true, wrong_token: true, ..Trouble::default() }, "card_evidence_stale"),
     ] {
         let house = House::new(&trouble);
         let (_, card) = house.card();

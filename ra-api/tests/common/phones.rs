@@ -57,17 +57,7 @@ impl OwnCas {
     /// A phone of the holder `holder_id`, issued to in the store; an earlier one's certificates are superseded.
     pub fn issue(&self, store: &Store, number: u32, holder_id: &str) -> Phone {
         let command_key = Key::from_pkcs8(KeyPair::generate().unwrap().serialize_der()).unwrap();
-        let mut sample = Sample::new(number, self.ids);
-        sample.holder_id = holder_id.to_owned();
-        let device = format!("{number:032x}");
-        sample.device = Some(NewDevice {
-            public_id: device.clone(),
-            platform: "android".to_owned(),
-            model: "Example 1".to_owned(),
-            key_storage: "strongbox".to_owned(),
-            push_token: Some("push-token".to_owned()),
-            command_key: Some(command_key.public_key_info().to_vec()),
-        });
+        let (sample, device) = self.sample(number, holder_id, Some(&command_key));
         let certificates = [0, 1].map(|index| {
             let mut params = CertificateParams::default();
             params.serial_number = Some(SerialNumber::from_slice(sample.serial(CertificateKind::ALL[index]).as_bytes()));
@@ -83,16 +73,32 @@ impl OwnCas {
         let writer = store.database.writer();
         let accepted = writer.write(move |tx| tx.accept_application(&new, Utc::now())).unwrap();
         let (Acceptance::Accepted(id) | Acceptance::Existing(id)) = accepted;
-        self.issue_on(store, &sample, id, &certificates);
+        self.issue_on(store, &sample, id, Some(&certificates));
         Phone { device, application, token: URL_SAFE_NO_PAD.encode(ticket), command_key, certificates, sample }
     }
 
-    fn issue_on(&self, store: &Store, sample: &Sample, application: ApplicationId, certificates: &[(Vec<u8>, Key); 2]) {
+    /// What is issued to a phone, and what the phone is called.
+    pub fn sample(&self, number: u32, holder_id: &str, command_key: Option<&Key>) -> (Sample, String) {
+        let device = format!("{number:032x}");
+        let new = NewDevice {
+            public_id: device.clone(),
+            platform: "android".to_owned(),
+            model: "Example 1".to_owned(),
+            key_storage: "strongbox".to_owned(),
+            push_token: Some("push-token".to_owned()),
+            command_key: command_key.map(|key| key.public_key_info().to_vec()),
+        };
+        let sample = Sample { holder_id: holder_id.to_owned(), device: Some(new), ..Sample::new(number, self.ids) };
+        (sample, device)
+    }
+
+    /// Issues on an application, as the CA role would.
+    pub fn issue_on(&self, store: &Store, sample: &Sample, application: ApplicationId, certificates: Option<&[(Vec<u8>, Key); 2]>) {
         let writer = store.database.writer();
         let intents = sample.intents(Some(application));
         writer.write(move |tx| -> Result<(), StoreFault> { tx.record_intents(&intents, Utc::now()) }).unwrap();
         let mut issuance = sample.issuance(application);
-        for (row, (_, key)) in issuance.certificates.iter_mut().zip(certificates) {
+        for (row, (_, key)) in issuance.certificates.iter_mut().zip(certificates.into_iter().flatten()) {
             row.public_key_sha256 = Sha256Digest::of(key.public_key_info());
         }
         writer.write(move |tx| tx.issue(&issuance, &jpki(), Utc::now())).unwrap();
