@@ -199,6 +199,7 @@ on_each_database! {
         let evidence = rooms.ra.evidence_for(&rooms.application(&card, Replaces::Any).cms);
         // A new beacon is drawn, and the card signs anew; only the proof that it stands is of two hours ago.
         let ca = rooms.outfit.ca(CaWish { ahead_seconds: 7_200, ..CaWish::named("later") }).leading();
+        ca.role.follow_feed().unwrap();
         let application = smuggle(&rooms, &rooms.application(&card, Replaces::Any).cms, &evidence);
         assert_eq!(ca.issue_all().refused, 1);
         assert_eq!(rooms.refusal(application), "card_status_stale");

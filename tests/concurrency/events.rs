@@ -115,8 +115,8 @@ on_each_database! {
         let insert = |id: &str, key: &str, serial: &str, reason: i32, at: i64| {
             let (key, serial) = (octets(key), octets(serial));
             store.execute(&format!(
-                "INSERT INTO card_event_inbox (event_id, issuer_key_id, serial, sequence, reason, occurred_at, source, received_at) \
-                 VALUES ('{id}', {key}, {serial}, 1, {reason}, {at}, 1, 0)"
+                "INSERT INTO card_event_inbox (event_id, issuer_key_id, serial, sequence, change, reason, occurred_at, source, received_at) \
+                 VALUES ('{id}', {key}, {serial}, 1, 1, {reason}, {at}, 1, 0)"
             ))
         };
         insert("in order", "aa", "7f01", 4, 1_000).unwrap();

@@ -4,16 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use back_office::BackOffice;
-use ca_core::issuer::Issuer;
+use ca_core::clock::Clock as _;
+use ca_core::issuer::{Issuer, create_responder_certificate};
+use ca_core::signer::Signer;
 use ca_service::{BatchOutcome, CaRole, CaRoleParts, CaRoleSettings, IssuanceStep, LifeSettings, NoSteps, Steps};
 use chrono::{TimeDelta, Utc};
 use crl_publisher::{CrlSettings, Publisher};
 use policies::LifecyclePolicy;
 use push::PushGateway;
+use sandbox::keys::{Key, KeyAlgorithm};
 use schema::Database;
+use schema::authority::NewResponder;
+use schema::intent::StoredIntents;
 use schema::lease::Lease;
 
-use super::outfit::{Hook, Outfit, ShiftedClock, card_status_client};
+use super::outfit::{Hook, HookedKey, Outfit, ShiftedClock, card_status_client};
 
 /// How a process of the CA is to be.
 pub struct CaWish {
@@ -122,6 +127,20 @@ impl Ca {
         let lease = self.lease();
         let past = Utc::now() - TimeDelta::seconds(1);
         self.database.writer().write(move |tx| tx.release_lease(&lease, past)).unwrap();
+    }
+
+    /// Appoints a responder for each CA key, with a key of its own, for as long as this process wants to speak for it.
+    pub fn appoint_responders(&self, life: TimeDelta) -> Vec<Arc<dyn Signer>> {
+        let appoint = |issuer: &Issuer| {
+            let key = HookedKey::new(Key::generate(KeyAlgorithm::P256).unwrap(), None);
+            let now = self.clock.now();
+            let mut ledger = StoredIntents::new(self.database.writer(), now);
+            let certificate = create_responder_certificate(issuer, key.public_key_info(), life, now, &mut ledger).unwrap();
+            let certificate = NewResponder::from(&certificate);
+            self.database.writer().write(move |tx| tx.add_responder(&certificate, now)).unwrap();
+            Arc::new(key) as Arc<dyn Signer>
+        };
+        self.issuers.iter().map(appoint).collect()
     }
 
     /// A publisher of CRLs in this process.

@@ -43,7 +43,7 @@ pub const RA_NAME: &str = "ra.test";
 pub struct Rooms<'s> {
     pub store: &'s TestDatabase,
     pub reader: Reader,
-    pub back_office: BackOffice,
+    pub back_office: Arc<BackOffice>,
     pub ra: Ra,
     pub outfit: Outfit,
     pub operators: OperatorCa,
@@ -53,7 +53,11 @@ pub struct Rooms<'s> {
 impl<'s> Rooms<'s> {
     /// Makes CA keys and a back office, and draws the first beacon.
     pub fn furnish(store: &'s TestDatabase) -> Self {
-        let back_office = BackOffice::start(&BackOfficeSettings::default()).unwrap();
+        Self::furnish_beside(store, Arc::new(BackOffice::start(&BackOfficeSettings::default()).unwrap()))
+    }
+
+    /// The same, with a back office that is there already: to make its keys takes a second or two.
+    pub fn furnish_beside(store: &'s TestDatabase, back_office: Arc<BackOffice>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         for kind in CertificateKind::ALL {
             make_ca_key(store, kind, &directory);

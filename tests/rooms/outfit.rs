@@ -176,22 +176,34 @@ impl Signer for HookedKey {
     }
 }
 
-/// The machine's clock, so many milliseconds ahead.
+/// The machine's clock, so many milliseconds ahead; or one that goes on a millisecond with each look, and else stands.
 #[derive(Debug, Default)]
-pub struct ShiftedClock(AtomicI64);
+pub struct ShiftedClock {
+    ahead: AtomicI64,
+    /// 0 while it goes with the machine's.
+    stopped_at: AtomicI64,
+}
 
 impl ShiftedClock {
     pub fn ahead(seconds: i64) -> Self {
-        Self(AtomicI64::new(seconds * 1_000))
+        Self { ahead: AtomicI64::new(seconds * 1_000), stopped_at: AtomicI64::new(0) }
     }
 
     pub fn set_ahead(&self, seconds: i64) {
-        self.0.store(seconds * 1_000, Ordering::SeqCst);
+        self.ahead.store(seconds * 1_000, Ordering::SeqCst);
+    }
+
+    /// From now on it tells this moment, and a millisecond more each time: so dates are known before, and no two are the same.
+    pub fn stop_at(&self, moment: DateTime<Utc>) {
+        self.stopped_at.store(moment.timestamp_millis(), Ordering::SeqCst);
     }
 }
 
 impl Clock for ShiftedClock {
     fn now(&self) -> DateTime<Utc> {
-        Utc::now() + TimeDelta::milliseconds(self.0.load(Ordering::SeqCst))
+        if self.stopped_at.load(Ordering::SeqCst) != 0 {
+            return DateTime::from_timestamp_millis(self.stopped_at.fetch_add(1, Ordering::SeqCst)).unwrap();
+        }
+        Utc::now() + TimeDelta::milliseconds(self.ahead.load(Ordering::SeqCst))
     }
 }

@@ -52,6 +52,11 @@ pub fn fetch_crl(certificate: &[u8], issuer: &[u8]) -> Result<CrlAnswer, Relying
 /// Verifies a CRL for a certificate: issuer, signature, times, scope (the critical issuingDistributionPoint must have the
 /// certificate's own distribution point, octet for octet), no critical extension unknown.
 pub fn verify_crl(der: &[u8], certificate: &[u8], issuer: &[u8]) -> Result<CrlAnswer, RelyingPartyFault> {
+    verify_crl_at(der, certificate, issuer, Utc::now())
+}
+
+/// [`verify_crl`] as it was, or will be, at another moment than now.
+pub fn verify_crl_at(der: &[u8], certificate: &[u8], issuer: &[u8], at: DateTime<Utc>) -> Result<CrlAnswer, RelyingPartyFault> {
     let list: CertificateList = CertificateList::from_der(der).map_err(|error| decoding("the CRL", error))?;
     let (certificate, issuer) = (decode(certificate)?, decode(issuer)?);
     let tbs = &list.tbs_cert_list;
@@ -62,7 +67,7 @@ pub fn verify_crl(der: &[u8], certificate: &[u8], issuer: &[u8]) -> Result<CrlAn
     let this_update = moment(tbs.this_update.to_unix_duration())?;
     let next_update = tbs.next_update.ok_or_else(|| unbelievable("the CRL has no nextUpdate"))?;
     let next_update = moment(next_update.to_unix_duration())?;
-    if !is_current(this_update, next_update) {
+    if !is_current(this_update, next_update, at) {
         return Err(unbelievable("the CRL is too old or from the future"));
     }
     let extensions = tbs.crl_extensions.as_deref().unwrap_or_default();

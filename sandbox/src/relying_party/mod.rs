@@ -11,8 +11,8 @@ use x509_cert::Certificate;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, CrlDistributionPoints};
 
-pub use crl::{CrlAnswer, CrlEntry, fetch_crl, verify_crl};
-pub use ocsp::{OcspAnswer, OcspMethod, OcspWish, ask_ocsp, ocsp_request, verify_ocsp};
+pub use crl::{CrlAnswer, CrlEntry, fetch_crl, verify_crl, verify_crl_at};
+pub use ocsp::{OcspAnswer, OcspMethod, OcspWish, ask_ocsp, ocsp_request, verify_ocsp, verify_ocsp_at};
 
 use crate::http::HttpFault;
 use crate::keys::KeyFault;
@@ -138,9 +138,8 @@ fn moment(since_1970: std::time::Duration) -> Result<DateTime<Utc>, RelyingParty
 }
 
 /// Clocks differ: what lies less than a minute ahead counts as now.
-fn is_current(this_update: DateTime<Utc>, next_update: DateTime<Utc>) -> bool {
-    let now = Utc::now();
-    this_update <= now + chrono::Duration::minutes(1) && now < next_update
+fn is_current(this_update: DateTime<Utc>, next_update: DateTime<Utc>, at: DateTime<Utc>) -> bool {
+    this_update <= at + chrono::Duration::minutes(1) && at < next_update
 }
 
 /// Serial number as an INTEGER's content, to compare with what came over the wire.

@@ -100,6 +100,18 @@ pub fn verify_ocsp(
     hash: CertIdHash,
     nonce: Option<&[u8]>,
 ) -> Result<OcspAnswer, RelyingPartyFault> {
+    verify_ocsp_at(der, request, (certificate, issuer), hash, nonce, Utc::now())
+}
+
+/// [`verify_ocsp`] for certificate and issuer as it was, or will be, at another moment than now.
+pub fn verify_ocsp_at(
+    der: &[u8],
+    request: &[u8],
+    (certificate, issuer): (&[u8], &[u8]),
+    hash: CertIdHash,
+    nonce: Option<&[u8]>,
+    at: DateTime<Utc>,
+) -> Result<OcspAnswer, RelyingPartyFault> {
     let response = OcspResponse::from_der(der).map_err(|error| decoding("the OCSP answer", error))?;
     if response.response_status != OcspResponseStatus::Successful {
         return Err(RelyingPartyFault::Error(format!("{:?}", response.response_status)));
@@ -111,14 +123,14 @@ pub fn verify_ocsp(
     let basic_der = bytes.response.as_bytes();
     let basic = BasicOcspResponse::from_der(basic_der).map_err(|error| decoding("the OCSP answer", error))?;
     let data = &basic.tbs_response_data;
-    verify_signer(&basic, basic_der, issuer)?;
+    verify_signer(&basic, basic_der, issuer, at)?;
     verify_nonce(&basic, nonce)?;
     let asked = own_cert_id(certificate, issuer, hash)?;
     let single = data.responses.iter().find(|single| single.cert_id.to_der().is_ok_and(|answered| answered == asked));
     let single = single.ok_or_else(|| unbelievable("the answer is about another certificate, or by another hash"))?;
     let this_update = moment(single.this_update.0.to_unix_duration())?;
     let next_update = single.next_update.map(|at| moment(at.0.to_unix_duration())).transpose()?;
-    if !is_current(this_update, next_update.unwrap_or(DateTime::<Utc>::MAX_UTC)) {
+    if !is_current(this_update, next_update.unwrap_or(DateTime::<Utc>::MAX_UTC), at) {
         return Err(unbelievable("the answer is too old or from the future"));
     }
     Ok(OcspAnswer {
@@ -139,7 +151,7 @@ fn own_cert_id(certificate: &[u8], issuer: &[u8], hash: CertIdHash) -> Result<Ve
 }
 
 /// RFC 6960 section 4.2.2.2: signed by the issuer itself, or by a responder that the issuer certified directly.
-fn verify_signer(basic: &BasicOcspResponse, basic_der: &[u8], issuer: &[u8]) -> Result<(), RelyingPartyFault> {
+fn verify_signer(basic: &BasicOcspResponse, basic_der: &[u8], issuer: &[u8], at: DateTime<Utc>) -> Result<(), RelyingPartyFault> {
     let parts = signed::split(basic_der)?;
     let mut candidates = vec![issuer.to_vec()];
     for certificate in basic.certs.iter().flatten() {
@@ -151,7 +163,7 @@ fn verify_signer(basic: &BasicOcspResponse, basic_der: &[u8], issuer: &[u8]) -> 
             continue;
         }
         if place > 0 {
-            verify_delegate(candidate, &decoded, issuer)?;
+            verify_delegate(candidate, &decoded, issuer, at)?;
         }
         return Ok(signed::verify(&parts, decoded.tbs_certificate().subject_public_key_info())?);
     }
@@ -169,7 +181,7 @@ fn is_responder(id: &ResponderId, certificate: &Certificate) -> Result<bool, Rel
     })
 }
 
-fn verify_delegate(der: &[u8], certificate: &Certificate, issuer: &[u8]) -> Result<(), RelyingPartyFault> {
+fn verify_delegate(der: &[u8], certificate: &Certificate, issuer: &[u8], at: DateTime<Utc>) -> Result<(), RelyingPartyFault> {
     verify_issued_by(der, issuer)?;
     let tbs = certificate.tbs_certificate();
     let usage = tbs.get_extension::<ExtendedKeyUsage>().map_err(|error| decoding("extKeyUsage", error))?;
@@ -184,7 +196,7 @@ fn verify_delegate(der: &[u8], certificate: &Certificate, issuer: &[u8]) -> Resu
         return Err(unbelievable("the responder's subjectKeyIdentifier cannot be decoded"));
     }
     let validity = tbs.validity();
-    if !is_current(moment(validity.not_before.to_unix_duration())?, moment(validity.not_after.to_unix_duration())?) {
+    if !is_current(moment(validity.not_before.to_unix_duration())?, moment(validity.not_after.to_unix_duration())?, at) {
         return Err(unbelievable("the responder's certificate is not valid now"));
     }
     Ok(())
