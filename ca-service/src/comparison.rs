@@ -41,7 +41,8 @@ impl CaRole {
                 return Ok(different);
             };
             cursor = last.cursor;
-            let known = |card: schema::card::LinkedCard| Known { issuer_key_id: card.issuer_key_id, serial: card.serial, record: card.record };
+            let known =
+                |card: schema::card::LinkedCard| Known { issuer_key_id: card.issuer_key_id, serial: card.serial, record: card.record };
             different += self.compare(page.into_iter().map(known).collect(), &event_id)?;
         }
     }
@@ -91,10 +92,8 @@ impl CaRole {
     fn compare(&self, cards: Vec<Known>, event_id: &str) -> Result<usize, CaFault> {
         let mut events = Vec::new();
         for some in cards.chunks(CARD_STATES_AT_ONCE) {
-            let name = |card: &Known| CardName {
-                issuer_key_id: card.issuer_key_id.as_bytes().to_vec(),
-                serial: card.serial.as_bytes().to_vec(),
-            };
+            let name =
+                |card: &Known| CardName { issuer_key_id: card.issuer_key_id.as_bytes().to_vec(), serial: card.serial.as_bytes().to_vec() };
             let states = self.back_office.card_states(&some.iter().map(name).collect::<Vec<_>>())?;
             for (card, state) in some.iter().zip(states) {
                 let Some(state) = state else {

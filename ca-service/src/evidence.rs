@@ -24,7 +24,8 @@ pub(crate) struct EvidenceAges([AtomicI64; Channel::ALL.len()]);
 impl EvidenceAges {
     /// Whether it is time to write a success down.
     fn is_due(&self, channel: Channel, now: DateTime<Utc>) -> bool {
-        self.place(channel).is_some_and(|noted| (now.timestamp_millis() - noted.load(Ordering::Relaxed)).abs() >= THROTTLE.num_milliseconds())
+        self.place(channel)
+            .is_some_and(|noted| (now.timestamp_millis() - noted.load(Ordering::Relaxed)).abs() >= THROTTLE.num_milliseconds())
     }
 
     fn noted(&self, channel: Channel, now: DateTime<Utc>) {

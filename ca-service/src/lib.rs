@@ -34,8 +34,8 @@ pub use self::settings::{
     CaRoleSettings, DeviceCommandSettings, EvidenceLimits, LifeSettings, LifeSettingsRefusal, MassSettings, NoticeSettings,
     ScheduleSettings, SecondLookSettings,
 };
-pub use self::timetable::{Timetable, TimetableRefusal};
 pub use self::steps::{IssuanceStep, NoSteps, Steps};
+pub use self::timetable::{Timetable, TimetableRefusal};
 
 /// Why the CA role could not do its work: nothing was lost, and it tries again.
 #[derive(Debug, thiserror::Error)]

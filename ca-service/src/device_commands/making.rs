@@ -52,7 +52,9 @@ impl CaRole {
     fn order_for(&self, event: &Event) -> Result<Option<Ordered>, CaFault> {
         let action = match event.kind {
             EventKind::CertificateRevoked => DeviceAction::Erase,
-            EventKind::CertificateHeld | EventKind::CertificateHoldAdded if word(event, "cause") == Some("phone-lost") => DeviceAction::Lock,
+            EventKind::CertificateHeld | EventKind::CertificateHoldAdded if word(event, "cause") == Some("phone-lost") => {
+                DeviceAction::Lock
+            }
             _ => return Ok(None),
         };
         let Some(told) = ToldCertificate::of(event) else { return Ok(None) };

@@ -10,9 +10,9 @@ use ca_core::revocation::RevocationReason;
 use chrono::{DateTime, Utc};
 use schema::change::{Origin, Target};
 
+use super::Judged;
 use super::refused::{Refused, RefusedInstruction};
 use super::work::{Verified, Work};
-use super::Judged;
 use crate::CaFault;
 use crate::role::CaRole;
 

@@ -44,7 +44,10 @@ impl CaRole {
         }
         let time = self.settings.life.approval_time();
         if first.challenge().check_beacon(&self.reader.beacons(now - time)?, time, now).is_err() {
-            return Ok(Err(Refused::new("approval_expired", "the instruction has waited too long for its approval: it must be given again")));
+            return Ok(Err(Refused::new(
+                "approval_expired",
+                "the instruction has waited too long for its approval: it must be given again",
+            )));
         }
         let batch = batch(&first, mass);
         let count = match self.count(mass, &batch.scope)? {
@@ -67,10 +70,7 @@ impl CaRole {
 fn batch(signed: &SignedOperatorInstruction, mass: &MassInstruction) -> NewBatch {
     NewBatch {
         name: format!("instruction:{}", signed.digest()),
-        scope: Scope {
-            issuer_key_id: mass.scope.issuer_key_id.clone(),
-            distribution_point_sha256: mass.scope.distribution_point_sha256,
-        },
+        scope: Scope { issuer_key_id: mass.scope.issuer_key_id.clone(), distribution_point_sha256: mass.scope.distribution_point_sha256 },
         change: match mass.change {
             MassChange::Revoke(reason) => BatchChange::Revoke { reason },
             MassChange::Hold => BatchChange::Hold,
