@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use sandbox::back_office::{NewCard, RevocationRequest};
+use sandbox::back_office::{CardOrder, NewCard, OrderDetail, RevocationRequest};
 use sandbox::card::Card;
 use sandbox::kind::Kind;
 use sandbox::reason::Reason;
@@ -43,12 +43,30 @@ pub(crate) enum Command {
         #[arg(value_name = "DIR", default_value = "card")]
         card: PathBuf,
     },
+    /// Have something else happen to a card or its holder at the back office
+    ///
+    /// A renewed card, and the one that takes another's place, is written into the directory of the old one.
+    Change {
+        /// The back office's directory
+        #[arg(long, value_name = "DIR", default_value = "sandbox")]
+        sandbox: PathBuf,
+        /// With hold, release and expire: only this one of the card's two certificates
+        #[arg(long)]
+        kind: Option<Kind>,
+        /// hold, release, renew, expire, record-change, death, emigration, record-error or transfer
+        #[arg(value_name = "WHAT")]
+        what: CardOrder,
+        /// The card's directory
+        #[arg(value_name = "DIR", default_value = "card")]
+        card: PathBuf,
+    },
 }
 
 pub(super) fn run(command: &Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::New { sandbox, holder, card } => new(sandbox, holder.as_ref(), card, output),
         Command::Revoke { sandbox, kind, reason, card } => revoke(sandbox, *kind, *reason, card, output),
+        Command::Change { sandbox, kind, what, card } => change(sandbox, *kind, *what, card, output),
     }
 }
 
@@ -69,11 +87,26 @@ fn new(sandbox: &Path, holder: Option<&String>, directory: &Path, output: Output
 fn revoke(sandbox: &Path, kind: Option<Kind>, reason: Reason, directory: &Path, output: Output) -> Result<(), Failure> {
     let client = SandboxFiles::read(sandbox)?.client()?;
     let card = load_card(directory)?;
-    let card_id = card.card_id.ok_or_else(|| Failure::not_found("the card's directory does not say which card it is (card.json)"))?;
     let kinds = kind.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]);
-    let events = client.revoke(&card_id, &RevocationRequest { kinds, reason, at: None }).map_err(told)?;
+    let events = client.revoke(card_id(&card)?, &RevocationRequest { kinds, reason, at: None }).map_err(told)?;
     output.print(&events, |events| match events.len() {
         0 => "Nothing to revoke: it was revoked before.".to_owned(),
         count => format!("{count} card certificates revoked."),
     })
+}
+
+fn change(sandbox: &Path, kind: Option<Kind>, what: CardOrder, directory: &Path, output: Output) -> Result<(), Failure> {
+    let client = SandboxFiles::read(sandbox)?.client()?;
+    let card = load_card(directory)?;
+    let card_id = card_id(&card)?;
+    let detail = OrderDetail { kinds: kind.map(|kind| vec![kind]), ..OrderDetail::default() };
+    let changed = client.order(card_id, what, &detail).map_err(told)?;
+    if let Some(file) = &changed.card {
+        card.renewed(file).and_then(|card| card.save(directory)).map_err(failed)?;
+    }
+    output.print(&changed.events, |events| format!("{} card certificates: {what}.", events.len()))
+}
+
+fn card_id(card: &Card) -> Result<&str, Failure> {
+    card.card_id.as_deref().ok_or_else(|| Failure::not_found("the card's directory does not say which card it is (card.json)"))
 }

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use sandbox::back_office::{BackOffice, BackOfficeFault, BackOfficeSettings, PushTarget};
 use sandbox::card::Card;
+use sandbox::fcm::{PushService, PushServiceSettings};
 use sandbox::http::ClientIdentity;
 use sandbox::keys::KeyAlgorithm;
 use sandbox::load::{LoadSettings, Phase, Progress};
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     /// Play the holder's phone
     #[command(subcommand)]
     Phone(phone::Command),
+    /// Run a mock push service, which speaks like Firebase Cloud Messaging
+    PushService(PushServiceArguments),
     /// Measure: apply as fast as the running server answers, and report
     Load(LoadArguments),
 }
@@ -57,6 +60,20 @@ pub(crate) struct BackOfficeArguments {
     /// The directory of an installation to push card events to; without it they wait in the feed
     #[arg(long, value_name = "DIR")]
     push: Option<PathBuf>,
+}
+
+/// Run a mock push service, which speaks like Firebase Cloud Messaging
+///
+/// It carries messages to phones of the sandbox, or loses and delays them where it is told to. Its access token lies in its
+/// directory, for `push.token_file` of the settings; the rest of [push] is said when it starts. Stop it with SIGINT or SIGTERM.
+#[derive(Debug, Args)]
+pub(crate) struct PushServiceArguments {
+    /// Where its access token is written; made if it does not exist
+    #[arg(long, value_name = "DIR", default_value = "sandbox")]
+    dir: PathBuf,
+    /// Where it answers (HTTP)
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7090")]
+    listen: SocketAddr,
 }
 
 /// Measure: apply as fast as the running server answers, and report
@@ -90,6 +107,7 @@ pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
         Command::BackOffice(arguments) => back_office(arguments),
         Command::Card(command) => card::run(command, output),
         Command::Phone(command) => phone::run(command, output),
+        Command::PushService(arguments) => push_service(arguments),
         Command::Load(arguments) => load(arguments, output),
     }
 }
@@ -113,6 +131,18 @@ fn back_office(arguments: &BackOfficeArguments) -> Result<(), Failure> {
     super::serve::wait_for_signal()?;
     back_office.stop();
     Ok(())
+}
+
+fn push_service(arguments: &PushServiceArguments) -> Result<(), Failure> {
+    crate::telemetry::start_logs(false);
+    std::fs::create_dir_all(&arguments.dir).map_err(failed)?;
+    let settings = PushServiceSettings { listen: arguments.listen, ..PushServiceSettings::default() };
+    let service = PushService::start(&settings).map_err(failed)?;
+    let token = arguments.dir.join("push.token");
+    service.write_access_token(&token).map_err(failed)?;
+    let token = std::path::absolute(&token).map_err(failed)?;
+    tracing::info!(url = service.url(), project = service.project(), token_file = %token.display(), "push service");
+    super::serve::wait_for_signal().map(drop)
 }
 
 /// Keeps the directory for this process: two that wrote their state to one would undo each other's work. Ends with the process,
