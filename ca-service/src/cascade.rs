@@ -73,7 +73,11 @@ impl CaRole {
             for item in page.items {
                 match readable(item) {
                     Some(Heard::Card(event)) => events.push(event),
-                    Some(Heard::Batch(batch)) => self.start_batch(batch)?,
+                    Some(Heard::Batch(batch)) => {
+                        // In the feed's order: what a batch comes after is not to look as if it had come after the batch.
+                        self.apply(std::mem::take(&mut events))?;
+                        self.start_batch(batch)?;
+                    }
                     None => {}
                 }
             }
