@@ -114,7 +114,8 @@ pub(crate) fn the_description_is_what_is_served(installation: &Installation) {
                 "operators" => (installation.operator(Some(installation.identity("back-office"))), installation.operators),
                 _ => (installation.stranger(), installation.ra),
             };
-            let url = format!("https://{host}{}", path.replace("{id}", &"0".repeat(64)));
+            let url =
+                format!("https://{host}{}", path.replace("{id}", &"0".repeat(64)).replace("{command}", "0").replace("{serial}", "0A"));
             let answer = match method.as_str() {
                 "get" => http.get(&url, &[]).unwrap(),
                 "post" => http.post(&url, &[], "application/nothing", b"").unwrap(),
