@@ -5,6 +5,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::latencies::percentile;
 use super::report::StepReport;
 use super::{LoadFault, LoadSettings, Phase, Progress};
 use crate::phone::{PhoneFault, RaClient, submit_and_wait};
@@ -97,32 +98,12 @@ fn summary(settings: &LoadSettings, clients: u32, prepared: usize, seen: Vec<See
     }
 }
 
-/// The smallest latency that so many per cent do not exceed, in milliseconds; 0 if there are none.
-fn percentile(sorted: &[Duration], percent: usize) -> f64 {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    sorted.get(rank - 1).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
-}
-
-fn name(fault: &PhoneFault) -> String {
+pub(super) fn name(fault: &PhoneFault) -> String {
     match fault {
         PhoneFault::Refused { status, code, .. } if code.is_empty() => format!("http_{status}"),
         PhoneFault::Refused { code, .. } => code.clone(),
         PhoneFault::Http(_) => "connection".to_owned(),
         PhoneFault::Undecided { .. } => "undecided".to_owned(),
         _ => "answer_not_as_agreed".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_by_nearest_rank() {
-        let latencies: Vec<Duration> = (1..=200).map(Duration::from_millis).collect();
-        assert_eq!(percentile(&latencies, 50), 100.0);
-        assert_eq!(percentile(&latencies, 99), 198.0);
-        assert_eq!(percentile(&latencies, 100), 200.0);
-        assert_eq!(percentile(&[], 50), 0.0);
     }
 }

@@ -4,9 +4,15 @@
 //! answers are signed before they are asked for. The generator shares the machine with what it measures; say so with the figures.
 
 mod card_events;
+mod cascade;
 mod drive;
+mod flood;
+mod issued;
+mod latencies;
 mod prepare;
 mod report;
+mod responder;
+mod trickle;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,13 +20,19 @@ use std::time::Duration;
 use ureq::http::Uri;
 
 pub use card_events::CardEventLines;
+pub use cascade::{CascadeReport, CascadeSettings, CascadeWay, run_cascade};
+pub use flood::{FloodReport, FloodSettings, run_flood};
+pub use latencies::LatencyReport;
 pub use report::{LoadReport, StepReport};
+pub use trickle::TrickleReport;
 
 use crate::back_office::{BackOfficeClient, BackOfficeFault};
 use crate::card::CardFault;
 use crate::keys::KeyAlgorithm;
 use crate::kind::Kind;
+use crate::operator::OperatorFault;
 use crate::phone::{ApplyWish, PhoneFault, RaSettings, Replaces};
+use crate::relying_party::RelyingPartyFault;
 
 /// Most applications in one step.
 pub const MOST_APPLICATIONS: u32 = 100_000;
@@ -104,6 +116,10 @@ pub enum Phase {
     Signing,
     /// Applications are sent; the clock runs.
     Driving,
+    /// Certificates are issued that are to be revoked.
+    Issuing,
+    /// Card events are told, and their consequences waited for; the clock runs.
+    Cascading,
 }
 
 /// The measurement could not be made.
@@ -121,6 +137,21 @@ pub enum LoadFault {
     /// No applications.
     #[error("preparing applications: {0}")]
     Phone(#[from] PhoneFault),
+    /// No statuses.
+    #[error("asking for a status: {0}")]
+    Status(#[from] RelyingPartyFault),
+    /// The operators' listener.
+    #[error("the operators' listener: {0}")]
+    Operator(#[from] OperatorFault),
+    /// A file failed.
+    #[error("the file of card events: {0}")]
+    File(#[from] std::io::Error),
+    /// The card events were not taken.
+    #[error("delivering card events: {0}")]
+    Delivery(String),
+    /// What should have followed did not.
+    #[error("{0}")]
+    Late(String),
     /// A thread failed.
     #[error("a client thread failed")]
     Thread,

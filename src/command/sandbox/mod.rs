@@ -1,6 +1,7 @@
 //! `tsunagi sandbox`
 
 mod card;
+mod measure;
 mod phone;
 
 use std::fs::{File, TryLockError};
@@ -38,6 +39,10 @@ pub(crate) enum Command {
     PushService(PushServiceArguments),
     /// Measure: apply as fast as the running server answers, and report
     Load(LoadArguments),
+    /// Measure: from a card event's acceptance to OCSP saying revoked
+    Cascade(measure::CascadeArguments),
+    /// Measure: card events by the million, with issuance and OCSP beside them
+    Flood(measure::FloodArguments),
 }
 
 /// Run a mock back office (J-LIS) with its card CA and the card CA's OCSP and CRLs
@@ -60,6 +65,9 @@ pub(crate) struct BackOfficeArguments {
     /// The directory of an installation to push card events to; without it they wait in the feed
     #[arg(long, value_name = "DIR")]
     push: Option<PathBuf>,
+    /// Begin anew and remember nothing: for measuring, where writing the state down would take more than what is measured
+    #[arg(long)]
+    forget: bool,
 }
 
 /// Run a mock push service, which speaks like Firebase Cloud Messaging
@@ -109,6 +117,8 @@ pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
         Command::Phone(command) => phone::run(command, output),
         Command::PushService(arguments) => push_service(arguments),
         Command::Load(arguments) => load(arguments, output),
+        Command::Cascade(arguments) => measure::cascade(arguments, output),
+        Command::Flood(arguments) => measure::flood(arguments, output),
     }
 }
 
@@ -121,7 +131,7 @@ fn back_office(arguments: &BackOfficeArguments) -> Result<(), Failure> {
         listen: arguments.listen,
         status_listen: arguments.status_listen,
         generations: arguments.generations,
-        directory: Some(arguments.dir.clone()),
+        directory: (!arguments.forget).then(|| arguments.dir.clone()),
         push,
         ..BackOfficeSettings::default()
     })
@@ -161,14 +171,19 @@ fn lock(directory: &Path) -> Result<File, Failure> {
 
 /// The operators' listener of an installation, as its back office.
 pub(crate) fn push_target(installation: &Path) -> Result<PushTarget, Failure> {
+    operator_target(installation, "back-office")
+}
+
+/// The same, as any of the operators whose certificates and keys the installation has.
+fn operator_target(installation: &Path, name: &str) -> Result<PushTarget, Failure> {
     let settings = load_settings(installation)?;
     let operators = settings.directory.join("operators");
     Ok(PushTarget {
         url: format!("https://{}", settings.operators.listen),
         ca_certificate_pem: read_text(&operators.join("server-ca.pem"))?,
         identity: ClientIdentity {
-            certificate_pem: read_text(&operators.join("back-office.pem"))?,
-            key_pem: read_text(&operators.join("back-office.key.pem"))?,
+            certificate_pem: read_text(&operators.join(format!("{name}.pem")))?,
+            key_pem: read_text(&operators.join(format!("{name}.key.pem")))?,
         },
     })
 }
@@ -189,6 +204,8 @@ fn load(arguments: &LoadArguments, output: Output) -> Result<(), Failure> {
             Phase::Cards => "making cards",
             Phase::Signing => "signing applications",
             Phase::Driving => "applying",
+            Phase::Issuing => "issuing",
+            Phase::Cascading => "cascading",
         };
         bar.set_message(format!("{phase}, {} clients", progress.clients));
         bar.set_length(progress.total.into());
