@@ -5,7 +5,6 @@ pub use ca_core::lifecycle::{CardRecord, CardStanding};
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, Utc};
 
-use crate::certificate::{self, CertificateSummary};
 use crate::codes;
 use crate::connection::Session;
 use crate::fault::StoreFault;
@@ -58,20 +57,6 @@ impl Reader {
         })
     }
 
-    /// The certificates linked to a card certificate, oldest first; a thousand at most.
-    pub fn links_of_card(&self, issuer_key_id: &KeyIdentifier, serial: &SerialNumber) -> Result<Vec<CertificateSummary>, StoreFault> {
-        self.read(|session| {
-            sql(format!(
-                "SELECT {} FROM card_state AS s JOIN link AS l ON l.card_id = s.id JOIN certificate AS c ON c.id = l.certificate_id \
-                 JOIN holder AS h ON h.id = c.holder WHERE s.issuer_key_id = ? AND s.serial = ? ORDER BY c.id LIMIT 1000",
-                certificate::SUMMARY_COLUMNS
-            ))
-            .bind(issuer_key_id)
-            .bind(serial)
-            .rows(session, certificate::decode_summary)
-        })
-    }
-
     /// The distribution points (Name in DER) of the card certificates of one card CA key that certificates are linked to.
     pub fn card_distribution_points(&self, issuer_key_id: &KeyIdentifier) -> Result<Vec<Vec<u8>>, StoreFault> {
         self.read(|session| {
@@ -81,16 +66,6 @@ impl Reader {
         })
     }
 
-    /// The key identifiers of all card CA keys whose distribution points are known.
-    pub fn card_issuers(&self) -> Result<Vec<KeyIdentifier>, StoreFault> {
-        self.read(|session| {
-            sql("SELECT DISTINCT issuer_key_id FROM card_distribution_point ORDER BY issuer_key_id")
-                .rows(session, |row| row.key_identifier())
-        })
-    }
-}
-
-impl Reader {
     /// Which of these card certificates, at most 1,000, are known here and not known to be revoked.
     pub fn good_cards_among(&self, issuer_key_id: &KeyIdentifier, serials: &[SerialNumber]) -> Result<Vec<SerialNumber>, StoreFault> {
         if serials.is_empty() {

@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::connection::{Purpose, Session};
@@ -102,26 +102,6 @@ impl Database {
     /// What this store is called, from its creation on: 32 hexadecimal digits.
     pub fn instance(&self) -> &str {
         &self.instance
-    }
-}
-
-/// When the store was created, and more that never changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreMeta {
-    /// 32 hexadecimal digits.
-    pub instance: String,
-    /// When it was created.
-    pub created_at: DateTime<Utc>,
-}
-
-impl Reader {
-    /// What the store is called and when it was created. Serves as the question whether the database answers.
-    pub fn meta(&self) -> Result<StoreMeta, StoreFault> {
-        self.read(|session| {
-            sql("SELECT instance_id, created_at FROM store_meta")
-                .optional(session, |row| Ok(StoreMeta { instance: row.text()?, created_at: row.time()? }))?
-                .ok_or(StoreFault::Corrupt("store_meta is empty"))
-        })
     }
 }
 

@@ -1,16 +1,10 @@
 //! Intents to sign, recorded before the signature exists.
 
-use ca_core::application::ApplicationId;
-use ca_core::digest::Sha256Digest;
 use ca_core::issuance::{Intent, IntentLedger};
-use ca_core::issuer::CaKeyId;
-use ca_core::kind::CertificateKind;
-use ca_core::serial::SerialNumber;
 use chrono::{DateTime, Utc};
 
 use crate::fault::StoreFault;
 use crate::lease::Lease;
-use crate::reader::Reader;
 use crate::sql::{sql, value_rows};
 use crate::transaction::Transaction;
 use crate::writer::Writer;
@@ -46,32 +40,6 @@ impl IntentLedger for StoredIntents {
                 transaction.check_lease(lease)?;
             }
             transaction.record_intents(&intents, now)
-        })
-    }
-}
-
-/// A recorded intent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordedIntent {
-    /// What was recorded.
-    pub intent: Intent,
-    /// When.
-    pub recorded_at: DateTime<Utc>,
-}
-
-impl Reader {
-    /// The intent of a serial number, if one is on record.
-    pub fn intent(&self, kind: CertificateKind, serial: &SerialNumber) -> Result<Option<RecordedIntent>, StoreFault> {
-        self.read(|session| {
-            sql("SELECT ca_key_id, tbs_sha256, application_id, recorded_at FROM issuance_intent WHERE kind = ? AND serial = ?")
-                .bind(kind)
-                .bind(serial)
-                .optional(session, |row| {
-                    let (ca_key, tbs_sha256): (_, Sha256Digest) = (CaKeyId(row.int()?), row.digest()?);
-                    let application = row.optional_big()?.map(ApplicationId);
-                    let intent = Intent { kind, ca_key, serial: serial.clone(), tbs_sha256, application };
-                    Ok(RecordedIntent { intent, recorded_at: row.time()? })
-                })
         })
     }
 }

@@ -47,7 +47,6 @@ pub mod second_look;
 mod sql;
 pub mod status;
 #[cfg(feature = "testing")]
-#[doc(hidden)]
 pub mod testing;
 pub mod transaction;
 pub mod wake;

@@ -3,11 +3,9 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
 use crate::event::EventPosition;
 
-/// Tells the threads and tasks of this process that a commit of this process moved the event counter.
+/// Tells the threads of this process that a commit of this process moved the event counter.
 ///
 /// A hint only: other processes' commits are not seen, so whoever follows events also asks
 /// [`Reader::position`](crate::Reader::position) now and then.
@@ -17,18 +15,11 @@ pub struct Wake {
     moved: Condvar,
     commits: Mutex<u64>,
     committed: Condvar,
-    tasks: watch::Sender<EventPosition>,
 }
 
 impl Wake {
     pub(crate) fn new(position: EventPosition) -> Self {
-        Self {
-            position: Mutex::new(position),
-            moved: Condvar::new(),
-            commits: Mutex::new(0),
-            committed: Condvar::new(),
-            tasks: watch::Sender::new(position),
-        }
+        Self { position: Mutex::new(position), moved: Condvar::new(), commits: Mutex::new(0), committed: Condvar::new() }
     }
 
     /// The last position known to this process.
@@ -48,13 +39,6 @@ impl Wake {
             position = self.moved.wait_timeout(position, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         *position
-    }
-
-    /// Waits until the position is beyond `last`; returns the last known position. Safe to cancel.
-    pub async fn changed(&self, last: EventPosition) -> EventPosition {
-        let mut receiver = self.tasks.subscribe();
-        // The sender lives in `self`, so waiting cannot fail.
-        receiver.wait_for(|position| *position > last).await.map_or(last, |position| *position)
     }
 
     /// How many commits this process has made; with it, [`Self::wait_for_commit`] misses none.
@@ -83,7 +67,6 @@ impl Wake {
             *known = position;
         }
         self.moved.notify_all();
-        self.tasks.send_replace(position);
     }
 
     fn lock(&self) -> MutexGuard<'_, EventPosition> {

@@ -4,14 +4,23 @@ use std::sync::Barrier;
 
 use ca_core::application::ApplicationId;
 use ca_core::application::challenge::Beacon;
+use ca_core::application::verified::{Evidence, StatusEvidence};
 use ca_core::digest::Sha256Digest;
 use ca_core::kind::CertificateKind;
 use schema::application::{AcceptRefusal, Acceptance, ApplicationState, NewApplication};
+use schema::fault::FaultClass;
 use schema::testing::{Sample, add_ca_keys, moment};
 use schema::{EventKind, EventPosition, WriteError, Writer, on_each_database};
 
 fn accept(writer: &Writer, application: NewApplication) -> Result<Acceptance, WriteError<AcceptRefusal>> {
     writer.write(move |tx| tx.accept_application(&application, moment(1)))
+}
+
+/// Makes one part of an application so many octets long.
+type Lengthen = fn(usize, &mut Vec<u8>, &mut Evidence);
+
+fn octets(length: usize) -> Vec<u8> {
+    vec![0x30; length]
 }
 
 on_each_database! {
@@ -71,6 +80,36 @@ on_each_database! {
         assert_eq!(store.reader().accepted_application_ids(2).unwrap(), ids[..2]);
         // The digest is the key: a second row would have been refused, and a missing one could not be read back.
         store.execute("INSERT INTO card_crl (sha256, der) SELECT sha256, der FROM card_crl").unwrap_err();
+    }
+
+    fn evidence_is_stored_up_to_its_limits_and_not_beyond(store) {
+        let keys = add_ca_keys(&store.writer());
+        let attempt = |number: u32, change: &dyn Fn(&mut Vec<u8>, &mut Evidence)| {
+            let sample = Sample::new(number, keys);
+            let (mut cms, mut evidence) = (vec![number as u8; 9], sample.evidence());
+            change(&mut cms, &mut evidence);
+            match accept(&store.writer(), NewApplication::from_parts(cms, sample.challenge(), evidence, Sha256Digest::of(b""))) {
+                Ok(Acceptance::Accepted(_)) => true,
+                Err(WriteError::Fault(fault)) if fault.class() == Some(FaultClass::Check) => false,
+                other => panic!("{other:?}"),
+            }
+        };
+        let mut number = 0;
+        let limits: [(usize, Lengthen); 6] = [
+            (65_536, |length, cms, _| *cms = octets(length)),
+            (255, |length, _, evidence| evidence.holder_id = "h".repeat(length)),
+            (16_384, |length, _, evidence| evidence.signature_status = StatusEvidence::Ocsp(octets(length))),
+            (16_777_216, |length, _, evidence| evidence.signature_status = StatusEvidence::Crl(octets(length))),
+            (8_192, |length, _, evidence| evidence.authentication.as_mut().unwrap().certificate = octets(length)),
+            (16_384, |length, _, evidence| evidence.authentication.as_mut().unwrap().status = StatusEvidence::Ocsp(octets(length))),
+        ];
+        for (limit, lengthen) in limits {
+            for (length, stored) in [(limit, true), (limit + 1, false)] {
+                number += 1;
+                assert_eq!(attempt(number, &|cms, evidence| lengthen(length, cms, evidence)), stored, "{limit}");
+            }
+        }
+        assert!(!attempt(100, &|_, evidence| evidence.holder_id.clear()), "a holder without a name");
     }
 
     fn a_refused_application_says_why_and_is_decided_once(store) {

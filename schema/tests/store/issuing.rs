@@ -44,12 +44,10 @@ on_each_database! {
         assert!(store.reader().certificate_detail(Some(CertificateKind::Authentication), &detail.summary.serial).unwrap().is_none());
 
         let card = sample.card(CertificateKind::Authentication);
-        let linked = store.reader().links_of_card(&card.issuer_key_id, &card.serial).unwrap();
-        assert_eq!(linked.iter().map(|summary| summary.kind).collect::<Vec<_>>(), [CertificateKind::Authentication]);
         assert_eq!(store.reader().card_distribution_points(&card.issuer_key_id).unwrap(), [b"distribution point".to_vec()]);
-        assert_eq!(store.reader().card_issuers().unwrap().len(), 2);
         let by_card = CertificateFilter { card: Some((card.issuer_key_id, card.serial)), ..Default::default() };
-        assert_eq!(store.reader().list_certificates(&by_card, None, 10).unwrap(), linked);
+        let linked = store.reader().list_certificates(&by_card, None, 10).unwrap();
+        assert_eq!(linked.iter().map(|summary| summary.kind).collect::<Vec<_>>(), [CertificateKind::Authentication]);
 
         let kinds: Vec<_> = store.reader().events_after(EventPosition(2), 10).unwrap().iter().map(|event| event.kind).collect();
         assert_eq!(kinds, [EventKind::ApplicationAccepted, EventKind::CertificateIssued, EventKind::CertificateIssued, EventKind::ApplicationIssued]);
@@ -152,14 +150,14 @@ on_each_database! {
         let intents = sample.intents(None);
         let mut ledger = StoredIntents::new(store.writer(), moment(1));
         ledger.record(&intents).unwrap();
-        let recorded = store.open_again().reader().intent(intents[0].kind, &intents[0].serial).unwrap().unwrap();
-        assert_eq!((recorded.intent, recorded.recorded_at), (intents[0].clone(), moment(1)));
+        let recorded = || store.open_again().reader().octets_for_test("SELECT tbs_sha256 FROM issuance_intent ORDER BY kind").unwrap();
+        assert_eq!(recorded(), intents.iter().map(|intent| intent.tbs_sha256.0.to_vec()).collect::<Vec<_>>());
         assert_eq!(ledger.record(&intents[1..]).unwrap_err().class(), Some(FaultClass::Unique));
         // Many at once, in chunks.
         let keys = [sample.ca_keys[0], sample.ca_keys[1]];
         let many: Vec<_> = (10..110).flat_map(|number| Sample::new(number, keys).intents(None)).collect();
         ledger.record(&many).unwrap();
-        assert!(store.reader().intent(many[199].kind, &many[199].serial).unwrap().is_some());
+        assert_eq!(recorded().len(), 202);
     }
 
     fn two_issuances_at_once_for_one_holder_leave_one_live_certificate_of_each_kind(store) {
