@@ -26,7 +26,7 @@ const FEED: &str = "back-office";
 const PAGE: u32 = 500;
 /// Events that are applied in one transaction: so few that whoever else writes has its turn in between, so many that a million
 /// are done in minutes.
-pub(crate) const AT_ONCE: u32 = 250;
+pub(crate) const AT_ONCE: u32 = 256;
 
 /// What an entry of the feed means.
 enum Heard {

@@ -35,6 +35,8 @@ use crate::timetable::Timetable;
 const POLL: Duration = Duration::from_millis(50);
 /// How long the next batch is let grow while work comes in crowds.
 const GATHER: Duration = Duration::from_millis(3);
+/// How long what follows for holders and phones is let gather: it must neither hold up issuance nor the cascade.
+const LEISURE: Duration = Duration::from_millis(100);
 /// How often the clock is looked at for what is done regularly, and how long what only this process writes may go unnoticed.
 const REGULAR: Duration = Duration::from_secs(1);
 /// How often the lead is renewed and the housekeeping looked at.
@@ -222,6 +224,7 @@ impl CaRole {
         let found = self.follow_notices()?;
         if found > 0 {
             self.tell_holders()?;
+            thread::sleep(LEISURE);
         }
         Ok(found)
     }
@@ -231,6 +234,7 @@ impl CaRole {
         let found = self.follow_commands()?;
         if found > 0 {
             self.send_commands()?;
+            thread::sleep(LEISURE);
         }
         Ok(found)
     }

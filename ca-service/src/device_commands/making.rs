@@ -8,12 +8,14 @@ use schema::device_command::{self as stored, NewDeviceCommand};
 use schema::{Event, EventKind, EventPosition};
 
 use crate::CaFault;
+use crate::notices::passed;
 use crate::role::CaRole;
 use crate::told::{ToldCertificate, word};
 
 /// What the follower is called in the store.
 const FOLLOWER: &str = "device-commands";
-/// Events that are looked at in one transaction.
+/// Positions that are passed in one transaction at most, and events about certificates among them.
+const SPAN: u32 = 10_000;
 const PAGE: u32 = 200;
 
 /// A command that is to be made.
@@ -29,10 +31,13 @@ pub(crate) struct Ordered {
 }
 
 impl CaRole {
-    /// Makes the commands that follow from new events; how many events there were. The cursor moves in the same transaction.
+    /// Makes the commands that follow from new events; how many events were passed. The cursor moves in the same transaction.
     pub fn follow_commands(&self) -> Result<usize, CaFault> {
-        let events = self.reader.events_after(self.reader.follower(FOLLOWER)?, PAGE)?;
-        let Some(last) = events.last().map(|event| event.position) else { return Ok(0) };
+        let from = self.reader.follower(FOLLOWER)?;
+        let (events, until) = self.reader.certificate_events_after(from, SPAN, PAGE)?;
+        if until == from {
+            return Ok(0);
+        }
         let now = self.clock.now();
         let mut commands = Vec::new();
         for event in &events {
@@ -44,9 +49,9 @@ impl CaRole {
             for command in &commands {
                 tx.create_device_command(command, now)?;
             }
-            tx.advance_follower(FOLLOWER, last)
+            tx.advance_follower(FOLLOWER, until)
         })?;
-        Ok(events.len())
+        Ok(passed(from, until))
     }
 
     fn order_for(&self, event: &Event) -> Result<Option<Ordered>, CaFault> {

@@ -76,7 +76,7 @@ impl CaRole {
             // Answered by the RA at once; as an instruction it asks for nothing.
             HolderInstruction::List {} => return refused("instruction_action", "a list is no instruction to the CA"),
         };
-        Ok(Judged::Verified(Verified { digest, challenge, by, work }))
+        Ok(Judged::verified(Verified { digest, challenge, by, work }))
     }
 }
 
@@ -101,12 +101,12 @@ impl CardSigned {
     }
 
     /// Whose card it is, as the back office says: all of that holder's certificates end.
-    pub(super) fn of_holder(self, holder: Option<CardHolder>) -> Result<Verified, RefusedInstruction> {
+    pub(super) fn of_holder(self, holder: Option<CardHolder>) -> Judged {
         let Self { digest, challenge, card: _, reason } = self;
         let (challenge, by) = (Some(challenge), Origin::HolderCard);
         let Some(holder) = holder else {
             let refusal = Refused::new("holder_unknown", "the back office knows no holder of this card");
-            return Err(RefusedInstruction { digest, challenge, by: Some(by), refusal });
+            return Judged::Refused(RefusedInstruction { digest, challenge, by: Some(by), refusal });
         };
         let work = Work::Change {
             targets: vec![Target::Holder(holder.holder_id)],
@@ -114,6 +114,6 @@ impl CardSigned {
             signer: None,
             if_none: Refused::new("target_unknown", "the holder has no certificate that has not ended"),
         };
-        Ok(Verified { digest, challenge, by, work })
+        Judged::verified(Verified { digest, challenge, by, work })
     }
 }

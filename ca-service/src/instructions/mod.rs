@@ -32,11 +32,35 @@ const REST: i64 = 5_000;
 /// What is known of an instruction before anything is changed.
 enum Judged {
     /// It can be carried out, as far as the store agrees.
-    Verified(Verified),
+    Verified(Box<Verified>),
     /// Whose card signed it is still to be asked.
     CardSigned(CardSigned),
     /// It is refused.
     Refused(RefusedInstruction),
+}
+
+impl Judged {
+    fn verified(work: Verified) -> Self {
+        Self::Verified(Box::new(work))
+    }
+}
+
+/// Instructions, sorted by what becomes of them.
+#[derive(Default)]
+struct Sorted {
+    verified: Vec<Verified>,
+    card_signed: Vec<CardSigned>,
+    refused: Vec<RefusedInstruction>,
+}
+
+impl Sorted {
+    fn push(&mut self, judged: Judged) {
+        match judged {
+            Judged::Verified(work) => self.verified.push(*work),
+            Judged::CardSigned(work) => self.card_signed.push(work),
+            Judged::Refused(refusal) => self.refused.push(refusal),
+        }
+    }
 }
 
 impl CaRole {
@@ -49,20 +73,12 @@ impl CaRole {
         }
         let now = self.clock.now();
         let beacons = self.reader.beacons(now - self.verifier.policy().challenge.lifetime())?;
-        let (mut verified, mut refused, mut card_signed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut sorted = Sorted::default();
         for stored in waiting {
-            match self.judge_instruction(&stored, &beacons, now)? {
-                Judged::Verified(work) => verified.push(work),
-                Judged::CardSigned(work) => card_signed.push(work),
-                Judged::Refused(refusal) => refused.push(refusal),
-            }
+            sorted.push(self.judge_instruction(&stored, &beacons, now)?);
         }
-        let mut decided = verified.len() + refused.len();
-        self.decide(verified, refused)?;
-        let (verified, refused) = self.ask_whose_cards(card_signed);
-        decided += verified.len() + refused.len();
-        self.decide(verified, refused)?;
-        Ok(decided)
+        let card_signed = std::mem::take(&mut sorted.card_signed);
+        Ok(self.decide(sorted)? + self.decide(self.ask_whose_cards(card_signed))?)
     }
 
     /// Verifies an instruction. What the RA says of it, its name even, is not believed.
@@ -80,17 +96,18 @@ impl CaRole {
             InstructionForm::Operator => self.judge_operator(&instruction, beacons, now),
             InstructionForm::Holder => self.judge_holder(&instruction, beacons, now),
             InstructionForm::KeyCompromise => match self.instructions.verify_key_report(&instruction) {
-                Ok(report) => Ok(Judged::Verified(Verified::key_report(&report))),
+                Ok(report) => Ok(Judged::verified(Verified::key_report(&report))),
                 Err(refusal) => refused(Refused::of(&refusal)),
             },
         }
     }
 
     /// Whose cards they are, no signature says: one question for all. Without an answer they wait.
-    fn ask_whose_cards(&self, card_signed: Vec<CardSigned>) -> (Vec<Verified>, Vec<RefusedInstruction>) {
+    fn ask_whose_cards(&self, card_signed: Vec<CardSigned>) -> Sorted {
+        let mut sorted = Sorted::default();
         let now = self.clock.now().timestamp_millis();
         if card_signed.is_empty() || now < self.back_office_rests_until.load(Ordering::Relaxed) {
-            return (Vec::new(), Vec::new());
+            return sorted;
         }
         let cards: Vec<_> = card_signed.iter().map(CardSigned::reference).collect();
         let holders = match self.back_office.look_up(&cards) {
@@ -98,21 +115,19 @@ impl CaRole {
             Err(fault) => {
                 tracing::warn!(fault = %Chain(&fault), "instructions signed with cards wait for the back office");
                 self.back_office_rests_until.store(now + REST, Ordering::Relaxed);
-                return (Vec::new(), Vec::new());
+                return sorted;
             }
         };
-        let (mut verified, mut refused) = (Vec::new(), Vec::new());
         for (signed, holder) in card_signed.into_iter().zip(holders) {
-            match signed.of_holder(holder) {
-                Ok(work) => verified.push(work),
-                Err(refusal) => refused.push(refusal),
-            }
+            sorted.push(signed.of_holder(holder));
         }
-        (verified, refused)
+        sorted
     }
 
-    /// Carries out what can be, each instruction in a transaction of its own, and then tells those refused.
-    fn decide(&self, verified: Vec<Verified>, mut refused: Vec<RefusedInstruction>) -> Result<(), CaFault> {
+    /// Carries out what can be, each instruction in a transaction of its own, and then refuses the others; how many there were.
+    fn decide(&self, sorted: Sorted) -> Result<usize, CaFault> {
+        let Sorted { verified, mut refused, card_signed: _ } = sorted;
+        let count = verified.len() + refused.len();
         let lease = self.current_lease()?;
         let mut pending = Vec::with_capacity(verified.len());
         for work in verified {
@@ -136,7 +151,7 @@ impl CaRole {
         for refusal in refused {
             self.refuse(refusal)?;
         }
-        Ok(())
+        Ok(count)
     }
 
     fn refuse(&self, refused: RefusedInstruction) -> Result<(), CaFault> {

@@ -36,7 +36,7 @@ impl CaRole {
         }
         let (digest, challenge, by) = (signed.digest(), Some(*signed.challenge().as_bytes()), origin(&signed));
         Ok(match self.work_for(&signed, now)? {
-            Ok(work) => Judged::Verified(Verified { digest, challenge, by, work }),
+            Ok(work) => Judged::verified(Verified { digest, challenge, by, work }),
             Err(refusal) => Judged::Refused(RefusedInstruction { digest, challenge, by: Some(by), refusal }),
         })
     }

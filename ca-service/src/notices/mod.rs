@@ -20,24 +20,28 @@ pub use templates::{NoticeTemplate, Wording, WordingFault, Wordings};
 
 /// What the follower is called in the store.
 const FOLLOWER: &str = "notices";
-/// Events that are looked at in one transaction.
-const PAGE: u32 = 200;
+/// Positions that are passed in one transaction at most, and events about certificates among them.
+const SPAN: u32 = 10_000;
+const PAGE: u32 = 500;
 
 impl CaRole {
-    /// Makes the notices that follow from new events; how many events there were. The cursor moves in the same transaction, so
+    /// Makes the notices that follow from new events; how many events were passed. The cursor moves in the same transaction, so
     /// that a crash neither loses nor doubles a notice.
     pub fn follow_notices(&self) -> Result<usize, CaFault> {
-        let events = self.reader.events_after(self.reader.follower(FOLLOWER)?, PAGE)?;
-        let Some(last) = events.last().map(|event| event.position) else { return Ok(0) };
+        let from = self.reader.follower(FOLLOWER)?;
+        let (events, until) = self.reader.certificate_events_after(from, SPAN, PAGE)?;
+        if until == from {
+            return Ok(0);
+        }
         let notices: Vec<NewNotice> = events.iter().filter_map(notice_of).collect();
         let now = self.clock.now();
         self.write(move |tx| {
             for notice in &notices {
                 tx.create_notice(notice, now)?;
             }
-            tx.advance_follower(FOLLOWER, last)
+            tx.advance_follower(FOLLOWER, until)
         })?;
-        Ok(events.len())
+        Ok(passed(from, until))
     }
 
     /// Gives the back office every notice whose time has come; how many it took. What it does not take is due again later, and
@@ -105,6 +109,11 @@ impl CaRole {
             }
         }
     }
+}
+
+/// How many events lie between two positions.
+pub(crate) fn passed(from: EventPosition, until: EventPosition) -> usize {
+    usize::try_from(until.0.saturating_sub(from.0)).unwrap_or(usize::MAX)
 }
 
 /// What a notice is called outside: the same for each attempt.
