@@ -1,38 +1,64 @@
-//! What a sandbox back office leaves in its directory for the other commands.
+//! What a sandbox leaves in its directory for the other commands.
 
 use std::path::{Path, PathBuf};
 
 use sandbox::back_office::{BackOffice, BackOfficeClient};
+use sandbox::fcm::PushService;
 use sandbox::kind::Kind;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::init::{BackOfficeAnswer, CardAnswer, CardAuthorityAnswer};
+use crate::init::{BackOfficeAnswer, CardAnswer, CardAuthorityAnswer, PushAnswer};
 use crate::installation::read_file;
 
 /// The file's name.
 const FILE_NAME: &str = "sandbox.json";
+/// Where the token lies that the push service wants to see.
+const PUSH_TOKEN_FILE: &str = "push.token";
 
-/// How to reach a sandbox back office. Its token lies beside, in `back-office.token`.
+/// How to reach a sandbox's back office and its push service. Their tokens lie beside, in `back-office.token` and `push.token`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SandboxFiles {
     /// The HTTPS listener.
     pub(crate) url: String,
     /// The card CA's status service.
     pub(crate) status_url: String,
+    /// The push service, if the sandbox has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) push: Option<PushPlace>,
     /// The directory.
     #[serde(skip)]
     directory: PathBuf,
 }
 
+/// Where a push service is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PushPlace {
+    /// Its listener.
+    pub(crate) url: String,
+    /// The project's id.
+    pub(crate) project: String,
+}
+
 impl SandboxFiles {
-    /// Writes what `back_office` is reached by.
-    pub(crate) fn write(back_office: &BackOffice, directory: &Path) -> Result<(), Failure> {
+    /// Writes what `back_office` and `push` are reached by.
+    pub(crate) fn write(back_office: &BackOffice, push: &PushService, directory: &Path) -> Result<(), Failure> {
         back_office.write_files(directory).map_err(failed)?;
-        let files =
-            Self { url: back_office.url().to_owned(), status_url: back_office.status_url().to_owned(), directory: directory.to_owned() };
+        push.write_access_token(&directory.join(PUSH_TOKEN_FILE)).map_err(failed)?;
+        let files = Self {
+            url: back_office.url().to_owned(),
+            status_url: back_office.status_url().to_owned(),
+            push: Some(PushPlace { url: push.url().to_owned(), project: push.project().to_owned() }),
+            directory: directory.to_owned(),
+        };
         let text = serde_json::to_vec_pretty(&files).map_err(failed)?;
         std::fs::write(directory.join(FILE_NAME), text).map_err(failed)
+    }
+
+    /// The token that a push service of this directory wanted to see, if there was one: installations know it.
+    pub(crate) fn push_token(directory: &Path) -> Option<String> {
+        let token = std::fs::read_to_string(directory.join(PUSH_TOKEN_FILE)).ok()?;
+        Some(token.trim().to_owned()).filter(|token| !token.is_empty())
     }
 
     /// Reads what a sandbox back office wrote.
@@ -62,15 +88,22 @@ impl SandboxFiles {
         Ok((self.back_office()?, card))
     }
 
+    /// What an installation needs to know of the push service, if there is one.
+    pub(crate) fn push(&self) -> Result<Option<PushAnswer>, Failure> {
+        let Some(PushPlace { url, project }) = self.push.clone() else { return Ok(None) };
+        Ok(Some(PushAnswer { url, project, token: self.text(PUSH_TOKEN_FILE)?.trim().to_owned() }))
+    }
+
     fn back_office(&self) -> Result<BackOfficeAnswer, Failure> {
-        let text = |name: &str| {
-            String::from_utf8(read_file(&self.directory.join(name))?).map_err(|_| Failure::settings(format!("{name}: not text")))
-        };
         Ok(BackOfficeAnswer {
             url: self.url.clone(),
-            ca_certificate: text("back-office-tls-ca.pem")?,
-            token: text("back-office.token")?.trim().to_owned(),
+            ca_certificate: self.text("back-office-tls-ca.pem")?,
+            token: self.text("back-office.token")?.trim().to_owned(),
         })
+    }
+
+    fn text(&self, name: &str) -> Result<String, Failure> {
+        String::from_utf8(read_file(&self.directory.join(name))?).map_err(|_| Failure::settings(format!("{name}: not text")))
     }
 
     fn authority(&self, kind: Kind) -> Result<CardAuthorityAnswer, Failure> {

@@ -16,8 +16,8 @@ use crate::sandbox_files::SandboxFiles;
 /// Set up an installation in a new directory
 ///
 /// Makes a CA key and a responder key for each kind (encrypted PKCS#8), TLS certificates, the operators' CA with its first
-/// certificates, the store, and settings that say all of it. With --sandbox the back office and the card CA are those of a
-/// running `tsunagi sandbox back-office`; without, name your own.
+/// certificates, the store, and settings that say all of it. With --sandbox the back office, the card CA and the push service
+/// are those of a running `tsunagi sandbox back-office`; without, name your own.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The new directory
@@ -86,9 +86,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let (back_office, card) = match &arguments.sandbox {
-        Some(directory) => SandboxFiles::read(directory)?.answers()?,
-        None => (named_back_office(arguments)?, named_card(arguments)?),
+    let (back_office, card, push) = match &arguments.sandbox {
+        Some(directory) => {
+            let sandbox = SandboxFiles::read(directory)?;
+            let (back_office, card) = sandbox.answers()?;
+            (back_office, card, sandbox.push()?)
+        }
+        None => (named_back_office(arguments)?, named_card(arguments)?, None),
     };
     let plan = Plan {
         directory: arguments.directory.clone(),
@@ -103,6 +107,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         policy_directory: arguments.policies.clone(),
         back_office,
         card,
+        push,
         telemetry_listen: arguments.telemetry_listen,
     };
     let settings = init::carry_out(&plan, |step| {

@@ -8,6 +8,7 @@ use ca_core::kind::CertificateKind;
 use ca_core::serial::SerialNumber;
 use ca_service::NoSteps;
 use sandbox::back_office::{BackOffice, BackOfficeSettings};
+use sandbox::fcm::{PushService, PushServiceSettings};
 use sandbox::kind::Kind;
 use sandbox::phone::RaSettings;
 
@@ -25,6 +26,7 @@ pub(crate) struct Stage {
     // In the order in which they are to end.
     _service: Service,
     pub(crate) back_office: BackOffice,
+    pub(crate) push: PushService,
     pub(crate) settings: Settings,
     installation: Installation,
     directory: PathBuf,
@@ -54,7 +56,8 @@ impl Stage {
         std::fs::create_dir_all(&sandbox).map_err(failed)?;
         let settings = BackOfficeSettings { generations: 2, directory: Some(sandbox.clone()), ..BackOfficeSettings::default() };
         let back_office = BackOffice::start(&settings).map_err(failed)?;
-        SandboxFiles::write(&back_office, &sandbox)?;
+        let push = PushService::start(&PushServiceSettings::default()).map_err(failed)?;
+        SandboxFiles::write(&back_office, &push, &sandbox)?;
         claim("a mock back office, and its card CA: two key generations of one name for each kind");
 
         let any: SocketAddr = ([127, 0, 0, 1], 0).into();
@@ -67,7 +70,7 @@ impl Stage {
         let service = Service::start(&installation, &Role::ALL, listeners, Arc::new(NoSteps), None)?;
         back_office.set_push(Some(&push_target(&settings.directory)?)).map_err(failed)?;
         claim("RA, CA role and status service run on loopback");
-        Ok(Self { _service: service, back_office, settings, installation, directory, _temporary: temporary })
+        Ok(Self { _service: service, back_office, push, settings, installation, directory, _temporary: temporary })
     }
 
     /// Where everything is kept.
@@ -113,7 +116,8 @@ fn plan(directory: &Path, sandbox: &Path, listeners: &Listeners) -> Result<Plan,
         let listener = listener.as_ref().ok_or_else(|| Failure::other("a listener is missing"))?;
         listener.local_addr().map_err(failed)
     };
-    let (back_office, card) = SandboxFiles::read(sandbox)?.answers()?;
+    let sandbox = SandboxFiles::read(sandbox)?;
+    let (back_office, card) = sandbox.answers()?;
     let status_listen = address(&listeners.status)?;
     Ok(Plan {
         directory: directory.join("installation"),
@@ -128,6 +132,7 @@ fn plan(directory: &Path, sandbox: &Path, listeners: &Listeners) -> Result<Plan,
         policy_directory: None,
         back_office,
         card,
+        push: sandbox.push()?,
         telemetry_listen: Some(address(&listeners.telemetry)?),
     })
 }

@@ -13,7 +13,7 @@ use ca_core::kind::CertificateKind;
 use policies::{KeyType, Policies};
 use secrecy::SecretString;
 
-pub(crate) use self::template::{BackOfficeAnswer, CardAnswer, CardAuthorityAnswer};
+pub(crate) use self::template::{BackOfficeAnswer, CardAnswer, CardAuthorityAnswer, PushAnswer};
 use crate::failure::Failure;
 use crate::settings::{FILE_NAME, Settings};
 
@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) back_office: BackOfficeAnswer,
     /// The card CAs.
     pub(crate) card: CardAnswer,
+    /// The push service; without one, commands wait until phones ask.
+    pub(crate) push: Option<PushAnswer>,
     /// Where metrics and health are served.
     pub(crate) telemetry_listen: Option<SocketAddr>,
 }

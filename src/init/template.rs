@@ -50,10 +50,25 @@ pub(crate) struct CardAuthorityAnswer {
     pub(crate) crl_url: String,
 }
 
-/// Writes what the installation keeps of the back office and the card CAs.
+/// A push service that is spoken to without TLS, as only one on this machine may be.
+#[derive(Debug, Clone)]
+pub(crate) struct PushAnswer {
+    /// Its address: `http://…`.
+    pub(crate) url: String,
+    /// The project's id.
+    pub(crate) project: String,
+    /// The token that we show.
+    pub(crate) token: String,
+}
+
+/// Writes what the installation keeps of the back office, the push service and the card CAs.
 pub(super) fn write_parties(plan: &Plan, directory: &Path) -> Result<(), Failure> {
     files::write(&directory.join("back-office/ca.pem"), plan.back_office.ca_certificate.as_bytes())?;
     files::write_secret(&directory.join("back-office/token"), plan.back_office.token.as_bytes())?;
+    if let Some(push) = &plan.push {
+        files::make_directory(&directory.join("push"))?;
+        files::write_secret(&directory.join("push/token"), push.token.as_bytes())?;
+    }
     for kind in CertificateKind::ALL {
         for (file, certificate) in card_authority_files(kind, plan.card.of(kind)) {
             CardAuthority::from_certificate(kind, certificate)
@@ -140,8 +155,16 @@ fn write_settings(text: &mut String, plan: &Plan) -> std::fmt::Result {
         writeln!(text, "[card.{kind}]\ncertificates = [{}]", files.join(", "))?;
         writeln!(text, "ocsp_url = {}\ncrl_url = {}\n", quote(&answer.ocsp_url), quote(&answer.crl_url))?;
     }
-    writeln!(text, "# Commands to phones go out by push; without this table they wait until the phones ask.\n# [push]")?;
-    writeln!(text, "# project = \"…\"\n# token_file = \"push/token\"\n# ca_file = \"push/roots.pem\"\n")?;
+    writeln!(text, "# Commands to phones go out by push; without this table they wait until the phones ask.")?;
+    match &plan.push {
+        Some(push) => {
+            writeln!(text, "[push]\nurl = {}\nproject = {}", quote(&push.url), quote(&push.project))?;
+            writeln!(text, "token_file = \"push/token\"\n")?;
+        }
+        None => {
+            writeln!(text, "# [push]\n# project = \"…\"\n# token_file = \"push/token\"\n# ca_file = \"push/roots.pem\"\n")?;
+        }
+    }
     writeln!(text, "[telemetry]")?;
     match plan.telemetry_listen {
         Some(address) => writeln!(text, "listen = {}", quote(&address.to_string())),

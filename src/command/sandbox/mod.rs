@@ -27,7 +27,6 @@ use crate::settings::Settings;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a mock back office (J-LIS) with its card CA and the card CA's OCSP and CRLs
     BackOffice(BackOfficeArguments),
     /// Hand out and revoke cards
     #[command(subcommand)]
@@ -35,9 +34,6 @@ pub(crate) enum Command {
     /// Play the holder's phone
     #[command(subcommand)]
     Phone(phone::Command),
-    /// Run a mock push service, which speaks like Firebase Cloud Messaging
-    PushService(PushServiceArguments),
-    /// Measure: apply as fast as the running server answers, and report
     Load(LoadArguments),
     /// Measure: from a card event's acceptance to OCSP saying revoked
     Cascade(measure::CascadeArguments),
@@ -45,9 +41,10 @@ pub(crate) enum Command {
     Flood(measure::FloodArguments),
 }
 
-/// Run a mock back office (J-LIS) with its card CA and the card CA's OCSP and CRLs
+/// Run a mock back office (J-LIS) with its card CA, the card CA's OCSP and CRLs, and a mock push service
 ///
-/// It keeps its state in a directory, where it also leaves what the other commands need. Stop it with SIGINT or SIGTERM.
+/// It keeps its state in a directory, where it also leaves what the other commands need. The push service speaks like Firebase
+/// Cloud Messaging and forgets everything when it stops. Stop it with SIGINT or SIGTERM.
 #[derive(Debug, Args)]
 pub(crate) struct BackOfficeArguments {
     /// Where it keeps its state; made if it does not exist
@@ -59,6 +56,9 @@ pub(crate) struct BackOfficeArguments {
     /// Where the card CA's status service answers (HTTP)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
     status_listen: SocketAddr,
+    /// Where the push service answers (HTTP)
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7090")]
+    push_listen: SocketAddr,
     /// Key generations of the card CA, all of one name
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=8))]
     generations: u32,
@@ -68,20 +68,6 @@ pub(crate) struct BackOfficeArguments {
     /// Begin anew and remember nothing: for measuring, where writing the state down would take more than what is measured
     #[arg(long)]
     forget: bool,
-}
-
-/// Run a mock push service, which speaks like Firebase Cloud Messaging
-///
-/// It carries messages to phones of the sandbox, or loses and delays them where it is told to. Its access token lies in its
-/// directory, for `push.token_file` of the settings; the rest of [push] is said when it starts. Stop it with SIGINT or SIGTERM.
-#[derive(Debug, Args)]
-pub(crate) struct PushServiceArguments {
-    /// Where its access token is written; made if it does not exist
-    #[arg(long, value_name = "DIR", default_value = "sandbox")]
-    dir: PathBuf,
-    /// Where it answers (HTTP)
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7090")]
-    listen: SocketAddr,
 }
 
 /// Measure: apply as fast as the running server answers, and report
@@ -115,7 +101,6 @@ pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
         Command::BackOffice(arguments) => back_office(arguments),
         Command::Card(command) => card::run(command, output),
         Command::Phone(command) => phone::run(command, output),
-        Command::PushService(arguments) => push_service(arguments),
         Command::Load(arguments) => load(arguments, output),
         Command::Cascade(arguments) => measure::cascade(arguments, output),
         Command::Flood(arguments) => measure::flood(arguments, output),
@@ -136,23 +121,14 @@ fn back_office(arguments: &BackOfficeArguments) -> Result<(), Failure> {
         ..BackOfficeSettings::default()
     })
     .map_err(failed)?;
-    SandboxFiles::write(&back_office, &arguments.dir)?;
-    tracing::info!("back office at {}, card status at {}", back_office.url(), back_office.status_url());
+    let access_token = SandboxFiles::push_token(&arguments.dir);
+    let push = PushService::start(&PushServiceSettings { listen: arguments.push_listen, access_token, ..PushServiceSettings::default() });
+    let push = push.map_err(failed)?;
+    SandboxFiles::write(&back_office, &push, &arguments.dir)?;
+    tracing::info!("back office at {}, card status at {}, push service at {}", back_office.url(), back_office.status_url(), push.url());
     super::serve::wait_for_signal()?;
     back_office.stop();
     Ok(())
-}
-
-fn push_service(arguments: &PushServiceArguments) -> Result<(), Failure> {
-    crate::telemetry::start_logs(false);
-    std::fs::create_dir_all(&arguments.dir).map_err(failed)?;
-    let settings = PushServiceSettings { listen: arguments.listen, ..PushServiceSettings::default() };
-    let service = PushService::start(&settings).map_err(failed)?;
-    let token = arguments.dir.join("push.token");
-    service.write_access_token(&token).map_err(failed)?;
-    let token = std::path::absolute(&token).map_err(failed)?;
-    tracing::info!(url = service.url(), project = service.project(), token_file = %token.display(), "push service");
-    super::serve::wait_for_signal().map(drop)
 }
 
 /// Keeps the directory for this process: two that wrote their state to one would undo each other's work. Ends with the process,
