@@ -35,11 +35,8 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Play the main job on this machine, from card to relying party, and check every claim
     Demo(command::demo::Arguments),
-    /// Set up an installation in a new directory
     Init(Box<command::init::Arguments>),
-    /// Serve: the RA, the CA role and the status service, or one of them
     Serve(command::serve::Arguments),
     /// Look at settings
     #[command(subcommand)]

@@ -30,8 +30,8 @@ fn fails(output: &Output, code: i32, words: &[&str]) {
 /// The one JSON value that a command with `--output json` leaves on the error channel.
 #[track_caller]
 fn failure(output: &Output, code: i32) -> Value {
-    let failure: Value = serde_json::from_slice(&output.stderr)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    let failure: Value =
+        serde_json::from_slice(&output.stderr).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
     assert_eq!((output.status.code(), failure["exit_code"].as_i64()), (Some(code), Some(code.into())), "{failure}");
     assert!(failure["error"].as_str().is_some_and(|sentence| sentence.len() > 10) && failure["code"].is_string(), "{failure}");
     failure
@@ -95,7 +95,10 @@ fn a_sandbox_directory_is_kept_by_one_back_office() {
     let sandbox = directory.path().join("sandbox");
     let start = || {
         let mut command = std::process::Command::new(program());
-        command.args(["sandbox", "back-office", "--listen", "127.0.0.1:0", "--status-listen", "127.0.0.1:0", "--dir"]).arg(&sandbox);
+        command.args(["sandbox", "back-office", "--dir"]).arg(&sandbox);
+        for option in ["--listen", "--status-listen", "--push-listen"] {
+            command.args([option, "127.0.0.1:0"]);
+        }
         command
     };
     let mut first = support::Process::start(&mut start(), &directory.path().join("first.log"));
@@ -122,11 +125,33 @@ fn every_command_explains_itself() {
         "settings show",
         "certificate list",
         "certificate show",
+        "certificate hold",
+        "certificate lift",
+        "certificate revoke",
+        "certificate history",
+        "holder show",
+        "device list",
+        "device show",
+        "device erase",
+        "device lock",
+        "card-event import",
+        "mass revoke",
+        "mass hold",
+        "mass approve",
+        "mass show",
+        "schedule list",
+        "schedule run",
+        "instruction show",
         "crl show",
         "sandbox back-office",
         "sandbox card new",
         "sandbox card revoke",
+        "sandbox card change",
         "sandbox phone apply",
+        "sandbox phone end",
+        "sandbox phone list",
+        "sandbox phone commands",
+        "sandbox phone report-key",
         "sandbox load",
     ] {
         assert!(seen.iter().any(|known| known == command), "{command} is not there: {seen:?}");

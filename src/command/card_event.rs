@@ -22,7 +22,6 @@ const LINE_OCTETS: u64 = 16 << 10;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Bring in card events from a file, one JSON object a line
     Import(Import),
 }
 

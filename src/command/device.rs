@@ -11,13 +11,17 @@ use crate::output::{Output, table};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List phones, oldest first
     List(List),
     /// Show a phone, its certificates and the commands to it
     Show(Show),
     /// Have a phone erase the keys of its certificates that have ended
+    ///
+    /// The command is signed, goes out by push, and is repeated until the phone confirms it or its time is up. It may never
+    /// arrive. It changes no certificate: revoke them as well if that is what you want.
     Erase(Order),
     /// Have a phone lock its keys
+    ///
+    /// As with `device erase`, it may never arrive, and it changes no certificate: place a hold as well if that is what you want.
     Lock(Order),
 }
 
@@ -46,8 +50,6 @@ pub(crate) struct Show {
     device: String,
 }
 
-/// The command is signed, goes out by push, and is repeated until the phone confirms it or its time is up. It may never arrive.
-/// It changes no certificate: revoke or hold it as well if that is what you want.
 #[derive(Debug, Args)]
 pub(crate) struct Order {
     #[command(flatten)]

@@ -10,7 +10,6 @@ use crate::output::{Output, table};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show a holder's certificates and phones
     Show(Show),
 }
 

@@ -9,7 +9,6 @@ use crate::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show what became of a signed instruction
     Show(Show),
 }
 

@@ -14,11 +14,8 @@ use crate::output::{Output, pairs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Revoke every certificate that hangs on the cards of a card CA, or of one of its municipalities
     Revoke(Revoke),
-    /// Place a hold on all of them
     Hold(Hold),
-    /// Approve another administrator's mass command
     Approve(Approve),
     /// Show how far one has come
     Show(Show),
@@ -45,7 +42,7 @@ pub(crate) struct Scope {
     expected: Option<u64>,
 }
 
-/// Revoke every certificate that hangs on the cards of a card CA, or of one of its municipalities
+/// Revoke all certificates that hang on certain cards: a card CA's, or one municipality's
 ///
 /// First the certificates are counted, and you are asked. If there is another number of them when the CA begins, nothing is done.
 /// Above a number in the settings (ca.mass.second_person_above) nothing is done either before another administrator approves.
@@ -59,7 +56,7 @@ pub(crate) struct Revoke {
     reason: RevocationReason,
 }
 
-/// Place a hold on every certificate that hangs on the cards of a card CA, or of one of its municipalities
+/// Place a hold on all certificates that hang on certain cards: a card CA's, or one municipality's
 ///
 /// Counted, confirmed and approved as `mass revoke`.
 #[derive(Debug, Args)]

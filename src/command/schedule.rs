@@ -13,7 +13,6 @@ use crate::output::{Output, table};
 pub(crate) enum Command {
     /// List what is done regularly, when it last ran, and what came of it
     List(OperatorArguments),
-    /// Have one run now, out of turn
     Run(Run),
 }
 
@@ -26,7 +25,7 @@ pub(crate) struct Run {
     operator: OperatorArguments,
     /// expire, hold-deadlines, second-looks, compare, retry-notices or retry-commands
     #[arg(value_name = "NAME")]
-    name: ScheduleName,
+    schedule: ScheduleName,
 }
 
 pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
@@ -41,7 +40,7 @@ pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
         }
         Command::Run(arguments) => {
             let client = arguments.operator.client("administrator")?;
-            client.instruct(&json!({ "action": "run-schedule", "schedule": arguments.name.as_str() }))?.print(output, told)
+            client.instruct(&json!({ "action": "run-schedule", "schedule": arguments.schedule.as_str() }))?.print(output, told)
         }
     }
 }

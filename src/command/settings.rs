@@ -42,9 +42,9 @@ fn check(argument: &SettingsArgument, output: Output) -> Result<(), Failure> {
     installation.instruction_verifier(Arc::new(installation.verifier()?))?;
     installation.challenge_key()?;
     installation.pseudonym_key()?;
-    installation.command_key()?;
     let pushes = installation.push_gateway()?.is_some();
     let issuers = installation.issuers()?.len();
+    installation.command_key()?;
     let responders = installation.responder_signers()?.len();
     let result = json!({
         "settings": "sound",

@@ -23,13 +23,9 @@ pub(crate) enum Command {
     List(List),
     /// Show one certificate: what it is linked to, its status, and what happened to it
     Show(Show),
-    /// Place a hold: nobody may rely on it until the hold is lifted
     Hold(change::Hold),
-    /// Lift a hold, for one cause; while others stand it stays on hold
     Lift(change::Lift),
-    /// Revoke, for good
     Revoke(change::Revoke),
-    /// Tell a certificate's life: what happened, when, by whom, why, and on what evidence
     History(history::History),
 }
 
