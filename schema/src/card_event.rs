@@ -82,25 +82,39 @@ impl Reader {
 }
 
 impl Transaction<'_> {
-    /// Puts an event into the inbox, once.
+    /// Puts an event into the inbox, once; see [`Transaction::receive_card_events`].
+    pub fn receive_card_event(&mut self, event: &CardEvent, now: DateTime<Utc>) -> Result<Receipt, StoreFault> {
+        let new = self.receive_card_events(std::slice::from_ref(event), now)?;
+        Ok(if new == 0 { Receipt::Known } else { Receipt::New })
+    }
+
+    /// Puts events into the inbox, each once, many in a statement; how many of them are new.
     ///
     /// Errors: a fault of class `Check` for the reason certificateHold or an id that is empty or too long.
-    pub fn receive_card_event(&mut self, event: &CardEvent, now: DateTime<Utc>) -> Result<Receipt, StoreFault> {
-        let inserted = sql(
-            "INSERT INTO card_event_inbox (event_id, issuer_key_id, serial, sequence, change, reason, occurred_at, source, received_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        )
-        .bind(event.event_id.as_str())
-        .bind(&event.issuer_key_id)
-        .bind(&event.serial)
-        .bind(event.sequence)
-        .bind(i16::from(event.change.kind().code()))
-        .bind(event.change.reason().map(|reason| i64::from(reason.code())))
-        .bind(event.change.at())
-        .bind(event.source.code())
-        .bind(now)
-        .execute(self.session)?;
-        Ok(if inserted == 0 { Receipt::Known } else { Receipt::New })
+    pub fn receive_card_events(&mut self, events: &[CardEvent], now: DateTime<Utc>) -> Result<usize, StoreFault> {
+        let mut new = 0;
+        for some in few_sizes(events) {
+            let mut insert = sql(format!(
+                "INSERT INTO card_event_inbox \
+                 (event_id, issuer_key_id, serial, sequence, change, reason, occurred_at, source, received_at) \
+                 VALUES {} ON CONFLICT DO NOTHING",
+                value_rows(some.len(), 9)
+            ));
+            for event in some {
+                insert = insert
+                    .bind(event.event_id.as_str())
+                    .bind(&event.issuer_key_id)
+                    .bind(&event.serial)
+                    .bind(event.sequence)
+                    .bind(i16::from(event.change.kind().code()))
+                    .bind(event.change.reason().map(|reason| i64::from(reason.code())))
+                    .bind(event.change.at())
+                    .bind(event.source.code())
+                    .bind(now);
+            }
+            new += insert.execute(self.session)?;
+        }
+        Ok(new)
     }
 
     /// Notes which of these events of the inbox were applied, and leaves the events of their having come, which the RA itself cannot

@@ -9,7 +9,7 @@ use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use schema::StoreFault;
-use schema::card_event::{CardChange, CardChangeKind, CardEvent, CardEventSource, Receipt};
+use schema::card_event::{CardChange, CardChangeKind, CardEvent, CardEventSource};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -89,17 +89,10 @@ pub(crate) async fn receive_card_events(
     let now = state.clock.now();
     let events = read_delivery(&body, state.card_events, now)?;
     let received = events.len();
-    let written = state.writer.submit(move |transaction| -> Result<usize, StoreFault> {
-        let mut known = 0;
-        for event in &events {
-            if transaction.receive_card_event(event, now)? == Receipt::Known {
-                known += 1;
-            }
-        }
-        Ok(known)
-    });
-    let known = written.await.map_err(|fault| store::problem("storing card events", &fault))?;
-    metrics::counter!("tsunagi_card_events_received_total", "source" => "push").increment((received - known) as u64);
+    let written = state.writer.submit(move |transaction| -> Result<usize, StoreFault> { transaction.receive_card_events(&events, now) });
+    let new = written.await.map_err(|fault| store::problem("storing card events", &fault))?;
+    let known = received.saturating_sub(new);
+    metrics::counter!("tsunagi_card_events_received_total", "source" => "push").increment(new as u64);
     tracing::info!(received, known, "card events received");
     Ok(Json(CardEventsAnswer { received, known }))
 }
