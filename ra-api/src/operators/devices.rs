@@ -53,7 +53,7 @@ pub struct DeviceAnswer {
     path = "/v1/devices",
     tag = "operators",
     operation_id = "listDevices",
-    security(("operator" = ["administrator", "auditor"])),
+    security(("operator" = ["call-centre", "administrator", "auditor"])),
     params(DevicesQuery),
     responses((status = 200, description = "Some of them.", body = DevicesAnswer), LookProblems)
 )]
@@ -71,7 +71,7 @@ pub(crate) async fn list_devices(query: Query<DevicesQuery>, state: Data<Operato
     path = "/v1/devices/{id}",
     tag = "operators",
     operation_id = "showDevice",
-    security(("operator" = ["administrator", "auditor"])),
+    security(("operator" = ["call-centre", "administrator", "auditor"])),
     params(("id" = String, Path, description = "What the phone is called here.")),
     responses((status = 200, description = "The phone.", body = DeviceAnswer), LookProblems)
 )]

@@ -75,7 +75,7 @@ pub struct HoldView {
     path = "/v1/certificates/{serial}/history",
     tag = "operators",
     operation_id = "tellHistory",
-    security(("operator" = ["administrator", "auditor"])),
+    security(("operator" = ["call-centre", "administrator", "auditor"])),
     params(("serial" = String, Path, description = "The serial number, in hexadecimal."), HistoryQuery),
     responses((status = 200, description = "The history.", body = HistoryAnswer), LookProblems)
 )]

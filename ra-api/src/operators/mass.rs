@@ -84,7 +84,7 @@ pub struct BatchAnswer {
     path = "/v1/mass/dry-run",
     tag = "operators",
     operation_id = "dryRun",
-    security(("operator" = ["administrator", "auditor"])),
+    security(("operator" = ["call-centre", "administrator", "auditor"])),
     request_body = MassQuestion,
     responses((status = 200, description = "The count.", body = MassAnswer), QuestionProblems)
 )]
@@ -102,7 +102,7 @@ pub(crate) async fn dry_run(request: HttpRequest, payload: Payload, state: Data<
     path = "/v1/batches/{id}",
     tag = "operators",
     operation_id = "showBatch",
-    security(("operator" = ["administrator", "auditor"])),
+    security(("operator" = ["call-centre", "administrator", "auditor"])),
     params(("id" = String, Path, description = "What the batch is called.")),
     responses((status = 200, description = "The batch.", body = BatchAnswer), LookProblems)
 )]

@@ -35,7 +35,7 @@ pub struct HolderAnswer {
     path = "/v1/holders/show",
     tag = "operators",
     operation_id = "showHolder",
-    security(("operator" = ["administrator", "auditor"])),
+    security(("operator" = ["call-centre", "administrator", "auditor"])),
     request_body = HolderQuestion,
     responses((status = 200, description = "The certificates and phones.", body = HolderAnswer), QuestionProblems)
 )]

@@ -62,7 +62,7 @@ impl From<ScheduleRecord> for ScheduleAnswer {
     path = "/v1/schedules",
     tag = "operators",
     operation_id = "listSchedules",
-    security(("operator" = ["administrator", "auditor"])),
+    security(("operator" = ["call-centre", "administrator", "auditor"])),
     responses((status = 200, description = "All of them.", body = SchedulesAnswer), LookProblems)
 )]
 pub(crate) async fn list_schedules(state: Data<OperatorState>) -> Result<Json<SchedulesAnswer>, Problem> {

@@ -58,7 +58,8 @@ impl Role {
     pub const fn may(self, action: Action) -> bool {
         match self {
             Self::BackOffice => matches!(action, Action::ReportCardEvents),
-            Self::CallCentre => matches!(action, Action::Hold),
+            // Whoever takes the report of a loss must see what there is to hold.
+            Self::CallCentre => matches!(action, Action::Hold | Action::Read),
             Self::Administrator => true,
             Self::Auditor => matches!(action, Action::Read),
             Self::Verifier => matches!(action, Action::LookUp),

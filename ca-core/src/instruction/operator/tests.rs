@@ -109,7 +109,7 @@ fn roles_do_what_is_theirs() {
         actions.into_iter().filter(|action| role.may(*action)).collect::<Vec<_>>()
     };
     assert_eq!(allowed(Role::BackOffice), [Action::ReportCardEvents]);
-    assert_eq!(allowed(Role::CallCentre), [Action::Hold]);
+    assert_eq!(allowed(Role::CallCentre), [Action::Hold, Action::Read]);
     assert_eq!(allowed(Role::Auditor), [Action::Read]);
     assert_eq!(allowed(Role::Verifier), [Action::LookUp]);
     assert_eq!(allowed(Role::Administrator).len(), 8);
