@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use back_office::{CARD_STATES_AT_ONCE, CardName, RegisterState, Standing};
 use ca_core::card::identity::KeyIdentifier;
+use ca_core::chain::Chain;
 use ca_core::lifecycle::{CardChange, CardRecord, CardStanding};
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -47,8 +48,8 @@ impl CaRole {
         }
     }
 
-    /// Takes the second looks that are due: at the back office's word and at a fresh card CRL; how many there were. One that could
-    /// not be taken stays due.
+    /// Takes the second looks that are due: at the back office's word, and at a fresh card CRL if there is one to be had; how many
+    /// there were. One to which the back office said nothing stays due.
     pub fn take_second_looks(&self) -> Result<usize, CaFault> {
         let now = self.clock.now();
         let event_id = name("second-look", now);
@@ -79,7 +80,10 @@ impl CaRole {
             standing.iter().filter_map(|look| Some((&look.card.issuer_key_id, look.distribution_point.as_ref()?))).collect();
         for (issuer_key_id, point) in points {
             if let Some(location) = self.crl_locations.iter().find(|location| location.key_id == *issuer_key_id) {
-                self.read_card_crl(location, point)?;
+                // The register has spoken; the list is read again and again anyhow, and says so where it cannot be had.
+                if let Err(fault) = self.read_card_crl(location, point) {
+                    tracing::warn!(fault = %Chain(&fault), "a second look goes without the card CRL, which could not be read");
+                }
             }
         }
         metrics::counter!("tsunagi_ca_second_looks_total").increment(due.len() as u64);

@@ -52,8 +52,9 @@ pub(crate) enum EvidenceVerdict {
 impl CaRole {
     /// Judges the evidence for an issuance.
     pub(crate) fn judge_evidence(&self, now: DateTime<Utc>) -> Result<EvidenceVerdict, CaFault> {
+        let stale = self.evidence_is_stale()?;
         let mut since = self.stale_since.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(channel) = self.evidence_is_stale()? else {
+        let Some(channel) = stale else {
             *since = None;
             return Ok(EvidenceVerdict::Fresh);
         };

@@ -11,3 +11,4 @@ mod phones;
 mod regular;
 #[path = "../rooms/mod.rs"]
 mod rooms;
+mod running;

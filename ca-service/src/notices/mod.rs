@@ -147,7 +147,9 @@ fn notice_of(event: &Event) -> Option<NewNotice> {
 
 /// Whether it ended because another card took the place of the one it hung on: then the holder may apply again with that.
 fn is_by_renewed_card(event: &Event) -> bool {
-    word(event, "reason") == Some("superseded") && event.data.get("by").is_some_and(|by| by.get("card_event").is_some())
+    // A card CA's CRL, and the comparison, know of a renewal only that the card certificate was superseded.
+    let by_card = event.data.get("by").is_some_and(|by| by.get("card_event").is_some());
+    word(event, "card_change") == Some("renewed") || (by_card && word(event, "reason") == Some("superseded"))
 }
 
 #[cfg(test)]
