@@ -170,8 +170,9 @@ fn the_phone_obeys(installation: &Installation, pair: &Pair) {
         (found["commands"][0]["state"] == "confirmed").then_some(())
     });
     assert!(text(installation, &["device", "show", device]).contains("confirmed"));
-    let commanded = text(installation, &["device", "erase", device, "--ticket", "To be sure"]);
+    let commanded = text(installation, &["device", "lock", device, "--ticket", "To be sure"]);
     assert!(commanded.contains("on its way"), "{commanded}");
+    assert_eq!(refusal(installation, &["device", "erase", device, "--ticket", "t"], REFUSED), "nothing_to_erase");
 }
 
 fn the_end(installation: &Installation, pair: &Pair, signature: &str) {
@@ -184,6 +185,8 @@ fn the_end(installation: &Installation, pair: &Pair, signature: &str) {
     assert_eq!(refusal(installation, &again, REFUSED), "certificate_ended");
     let unerased = installation.json(&["device", "list", "--unerased"]);
     assert_eq!(unerased[0]["erasure"], "owed", "{unerased}");
+    let erase = installation.json(&["device", "erase", unerased[0]["device"].as_str().unwrap(), "--ticket", "Once more"]);
+    assert!(erase["outcome"]["command"].is_string(), "{erase}");
     // With the card, all that the holder has.
     let place = installation.place();
     let end = ["sandbox", "phone", "end", "--output", "json", "--installation", place.to_str().unwrap(), "--card"];

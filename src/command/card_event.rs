@@ -31,6 +31,10 @@ pub(crate) enum Command {
 /// occurred_at. The whole file is read first, and nothing is sent if a line is wrong. An event that is known by its event_id
 /// changes nothing, so a file may be brought in again; after a break, --resume-from with the line that was told goes on from there.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example of a line: {\"event_id\":\"e-1\",\"issuer_key_id\":\"5f9c\",\"serial\":\"01a4\",\"sequence\":3,\"type\":\"held\",\
+                        \"occurred_at\":\"2026-11-21T09:00:00+09:00\"}"
+)]
 pub(crate) struct Import {
     #[command(flatten)]
     operator: OperatorArguments,

@@ -42,12 +42,15 @@ pub(crate) struct Scope {
     expected: Option<u64>,
 }
 
-/// Revoke all certificates that hang on certain cards: a card CA's, or one municipality's
+/// Revoke all certificates that hang on certain cards
 ///
-/// First the certificates are counted, and you are asked. If there is another number of them when the CA begins, nothing is done.
+/// The cards are all of one key of a card CA, or those of one municipality. First the certificates are counted, and you are asked. If there is another number of them when the CA begins, nothing is done.
 /// Above a number in the settings (ca.mass.second_person_above) nothing is done either before another administrator approves.
 /// What is revoked stays revoked.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example: tsunagi mass revoke --card-issuer 5f9c… --reason cACompromise --ticket \"The card CA's key is out\" --dry-run"
+)]
 pub(crate) struct Revoke {
     #[command(flatten)]
     scope: Scope,
@@ -56,9 +59,9 @@ pub(crate) struct Revoke {
     reason: RevocationReason,
 }
 
-/// Place a hold on all certificates that hang on certain cards: a card CA's, or one municipality's
+/// Place a hold on all certificates that hang on certain cards
 ///
-/// Counted, confirmed and approved as `mass revoke`.
+/// The cards are all of one key of a card CA, or those of one municipality. Counted, confirmed and approved as `mass revoke`.
 #[derive(Debug, Args)]
 pub(crate) struct Hold {
     #[command(flatten)]

@@ -66,6 +66,7 @@ impl Cause {
 /// list on. Whether a hold can be lifted, and whether it becomes a revocation after a time, is the life cycle policy's to say:
 /// under JPKI's none is ever lifted, and the holder applies again.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: tsunagi certificate hold --holder H-00017 --ticket \"Left in a train; called at 2:40\"")]
 pub(crate) struct Hold {
     #[command(flatten)]
     operator: OperatorArguments,
@@ -98,6 +99,7 @@ pub(crate) struct Lift {
 ///
 /// What is revoked stays revoked; the holder may apply again. The phone is told to erase the keys.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: tsunagi certificate revoke --device 0f3a… --reason keyCompromise --ticket \"Keys seen for sale\"")]
 pub(crate) struct Revoke {
     #[command(flatten)]
     operator: OperatorArguments,
