@@ -173,7 +173,9 @@ fn explain(command: &[&str], seen: &mut Vec<String>) {
     assert!(help.lines().next().is_some_and(|line| line.len() > 10), "{name} says nothing about itself: {help}");
     assert!(help.contains("--output"), "{name} has no --output");
     let commands = help.lines().skip_while(|line| line.trim() != "Commands:").skip(1).take_while(|line| line.starts_with("  "));
-    let names: Vec<String> = commands.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
+    // What goes on in the next line is indented further.
+    let names: Vec<String> =
+        commands.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
     if names.is_empty() {
         // Whatever can be chosen is told what for.
         for line in help.lines().filter(|line| line.trim_start().starts_with("--")) {
