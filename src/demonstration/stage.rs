@@ -10,13 +10,14 @@ use ca_service::NoSteps;
 use sandbox::back_office::{BackOffice, BackOfficeSettings};
 use sandbox::fcm::{PushService, PushServiceSettings};
 use sandbox::kind::Kind;
-use sandbox::phone::RaSettings;
+use sandbox::operator::{Operator, OperatorSettings};
+use sandbox::phone::RaClient;
 
 use super::failed;
-use crate::command::sandbox::{push_target, ra_settings};
+use crate::command::sandbox::{operator_target, push_target, ra_settings};
 use crate::failure::Failure;
 use crate::init::{self, Plan};
-use crate::installation::Installation;
+use crate::installation::{Installation, read_file};
 use crate::role::{Listeners, Role, Service, bind};
 use crate::sandbox_files::SandboxFiles;
 use crate::settings::Settings;
@@ -78,9 +79,21 @@ impl Stage {
         &self.directory
     }
 
-    /// How a phone reaches the RA.
-    pub(crate) fn ra_settings(&self) -> Result<RaSettings, Failure> {
-        ra_settings(&self.settings)
+    /// A phone's connection to the RA.
+    pub(crate) fn ra(&self) -> Result<RaClient, Failure> {
+        RaClient::new(&ra_settings(&self.settings)?).map_err(failed)
+    }
+
+    /// One of the first operators at work, by the name of the certificate.
+    pub(crate) fn operator(&self, name: &str) -> Result<Operator, Failure> {
+        let target = operator_target(&self.settings.directory, name)?;
+        let name = &self.settings.ra.name;
+        Operator::new(&OperatorSettings::new(&target.url, &target.ca_certificate_pem, target.identity, name)).map_err(failed)
+    }
+
+    /// A file of the installation.
+    pub(crate) fn file(&self, name: &str) -> Result<Vec<u8>, Failure> {
+        read_file(&self.settings.directory.join(name))
     }
 
     /// The certificate, in DER, of the CA of a kind.

@@ -151,7 +151,7 @@ pub(crate) fn push_target(installation: &Path) -> Result<PushTarget, Failure> {
 }
 
 /// The same, as any of the operators whose certificates and keys the installation has.
-fn operator_target(installation: &Path, name: &str) -> Result<PushTarget, Failure> {
+pub(crate) fn operator_target(installation: &Path, name: &str) -> Result<PushTarget, Failure> {
     let settings = load_settings(installation)?;
     let operators = settings.directory.join("operators");
     Ok(PushTarget {
