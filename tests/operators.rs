@@ -105,7 +105,7 @@ fn a_lost_phone(installation: &Installation, pair: &Pair, signature: &str) {
         "Issued",
         "Put on hold, by call-centre (call-centre): phone-lost",
         "“Left in a train, ticket 4711”",
-        "on instruction ",
+        "instruction ",
         "Held for one more cause",
         "hold that stands",
         "Sandbox phone",
@@ -201,6 +201,9 @@ fn a_holder_acts_from_the_phone_alone() {
     let pair = Pair::enrol(&installation, "phone");
     let own = pair.on_phone(&installation, &["list"]);
     assert_eq!(own["certificates"].as_array().unwrap().len(), 2, "{own}");
+    let place = installation.place();
+    let list = ["sandbox", "phone", "list", "--installation", place.to_str().unwrap(), "--card", pair.card_directory.to_str().unwrap()];
+    assert!(said(&tsunagi(&list)).contains("certificate.issued"));
     // The authentication key is enough to end both.
     let ended = pair.on_phone(&installation, &["end", "--with", "authentication"]);
     assert_eq!(ended["outcome"]["certificates"].as_array().unwrap().len(), 2, "{ended}");

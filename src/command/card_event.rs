@@ -190,3 +190,43 @@ impl Iterator for Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(content: &str, from: u64) -> Vec<Result<(u64, String), String>> {
+        let path = std::env::temp_dir().join(format!("tsunagi-lines-{}-{:p}", std::process::id(), content));
+        std::fs::write(&path, content).unwrap();
+        let read = Lines::open(&path, from).unwrap().take(10).map(|line| line.map_err(|failure| failure.to_string())).collect();
+        std::fs::remove_file(&path).unwrap();
+        read
+    }
+
+    #[test]
+    fn lines_keep_their_numbers_and_empty_ones_are_passed_over() {
+        assert_eq!(lines("a\n\n  b \r\nc", 1), [Ok((1, "a".into())), Ok((3, "b".into())), Ok((4, "c".into()))]);
+        assert_eq!(lines("a\n\nb\nc\n", 3), [Ok((3, "b".into())), Ok((4, "c".into()))]);
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_read_into_memory() {
+        let long = format!("a\n{}\n", "x".repeat(40 << 10));
+        let read = lines(&long, 1);
+        assert!(read[1].as_ref().unwrap_err().contains("line 2: longer than 16 KiB"), "{:?}", read[1]);
+    }
+
+    #[test]
+    fn deliveries_are_bounded_by_count_and_by_octets() {
+        let mut delivery = Delivery::default();
+        for number in 7..(7 + DELIVERY_EVENTS as u64) {
+            assert!(!delivery.is_full_with("{}"));
+            delivery.push(number, "{}");
+        }
+        assert!(delivery.is_full_with("{}"));
+        assert_eq!((delivery.first, &delivery.body()[..16]), (Some(7), &br#"{"events":[{},{}"#[..]));
+        let mut heavy = Delivery::default();
+        heavy.push(1, &"x".repeat(DELIVERY_OCTETS));
+        assert!(heavy.is_full_with("x"));
+    }
+}

@@ -84,7 +84,7 @@ fn chapter(entry: &Value) -> String {
         lines.push(format!("{indent}“{ticket}”"));
     }
     for (kind, id) in entry["evidence"].as_object().into_iter().flatten() {
-        lines.push(format!("{indent}on {} {}", kind.replace('_', " "), word(id)));
+        lines.push(format!("{indent}{} {}", kind.replace('_', " "), word(id)));
     }
     lines.join("\n")
 }

@@ -219,7 +219,7 @@ fn own_certificates(outcome: &Value) -> String {
         table(&["kind", "serial", "state", "reason", "until"], &rows(outcome, &["kind", "serial", "state", "reason", "not_after"]));
     for one in list(&outcome["certificates"]) {
         text.push_str(&format!("\n\n{}", word(&one["serial"])));
-        for entry in list(&one["story"]) {
+        for entry in list(&one["history"]) {
             text.push_str(&format!("\n  {}  {}  {}", word(&entry["at"]), word(&entry["what"]), word(&entry["why"])));
         }
     }
