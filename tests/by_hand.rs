@@ -23,7 +23,7 @@ impl Demonstration {
         let mut process = Process::start(&mut command, &directory.path().join("said.txt"));
         until_within(std::time::Duration::from_secs(120), "the demonstration serves", || {
             assert!(process.is_running(), "{}", process.said());
-            process.said().contains("export CARD_DIR=").then_some(())
+            process.said().contains("export OPERATORS_URL=").then_some(())
         });
         // The last lines come in one piece; the file may still lack their end.
         std::thread::sleep(std::time::Duration::from_millis(200));
@@ -53,6 +53,14 @@ impl Demonstration {
     }
 }
 
+/// The commands of a page.
+fn steps_of(page: &str) -> String {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+    let steps = sequence_of_steps(&page);
+    assert!(steps.matches("=== block").count() >= 10, "the page has hardly any commands");
+    steps
+}
+
 #[test]
 fn the_page_on_enrolling_by_hand_works_as_it_stands() {
     let demonstration = Demonstration::serve(&["--stop-before-revocation"]);
@@ -60,9 +68,7 @@ fn the_page_on_enrolling_by_hand_works_as_it_stands() {
     for name in ["RA_URL", "RA_CA", "RA_NAME", "CARD_DIR", "CA_DIR", "STATUS_URL"] {
         assert!(exports.iter().any(|(exported, value)| exported == name && !value.is_empty()), "{name} is not printed");
     }
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/enrol-by-hand.md")).unwrap();
-    let steps = sequence_of_steps(&page);
-    assert!(steps.matches("=== block").count() >= 10, "the page has hardly any commands");
+    let steps = steps_of("docs/enrol-by-hand.md");
     let directory = demonstration.empty_directory("by-hand");
     let said = shell(&directory, &exports, &steps);
     assert_eq!(said.matches(": good").count(), 4, "{said}");
@@ -79,6 +85,21 @@ fn the_page_on_enrolling_by_hand_works_as_it_stands() {
         if grep -q ': revoked' status.txt; then break; fi; sleep 1; done; cat status.txt; done";
     let said = shell(&directory, &exports, look);
     assert_eq!(said.matches(": revoked").count(), 2, "{said}");
+}
+
+#[test]
+fn the_page_on_instructing_by_hand_works_as_it_stands_after_the_one_on_enrolling() {
+    let demonstration = Demonstration::serve(&["--stop-before-revocation"]);
+    let exports = demonstration.exports();
+    for name in ["OPERATORS_URL", "OPERATOR_DIR"] {
+        assert!(exports.iter().any(|(exported, value)| exported == name && !value.is_empty()), "{name} is not printed");
+    }
+    let directory = demonstration.empty_directory("by-hand");
+    shell(&directory, &exports, &steps_of("docs/enrol-by-hand.md"));
+    let said = shell(&directory, &exports, &steps_of("docs/instruct-by-hand.md"));
+    for sign in ["Reason: certificateHold", "hold_not_liftable", "Reason: keyCompromise", "Reason: cessationOfOperation"] {
+        assert!(said.contains(sign), "{sign}: {said}");
+    }
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 use support::{openssl, run, try_openssl, tsunagi};
 
@@ -33,6 +35,29 @@ const ARTIFACTS: &[&str] = &[
     "application.cms",
     "application-answer.json",
     "links.json",
+    "phone-lost-signature.pem",
+    "phone-lost-authentication.pem",
+    "ocsp-signature-held.der",
+    "ocsp-authentication-held.der",
+    "crl-signature-held.crl",
+    "crl-authentication-held.crl",
+    "lost-phone-hold.cms",
+    "lost-phone-lock.jws",
+    "operators-ca.pem",
+    "device-command-keys.json",
+    "card-renewed-notices.json",
+];
+
+/// What is said of certificates in the scenes: the answer, the certificate, the status and the reason.
+const SAID: &[(&str, &str, &str, Option<&str>)] = &[
+    ("ocsp-signature-held.der", "phone-lost-signature.pem", ": revoked", Some("certificateHold")),
+    ("ocsp-authentication-held.der", "phone-lost-authentication.pem", ": revoked", Some("certificateHold")),
+    ("ocsp-signature-superseded.der", "phone-superseded-signature.pem", ": revoked", Some("superseded")),
+    ("ocsp-authentication-superseded.der", "phone-superseded-authentication.pem", ": revoked", Some("superseded")),
+    ("ocsp-signature-moved.der", "phone-mover-signature.pem", ": revoked", Some("affiliationChanged")),
+    ("ocsp-authentication-moved.der", "phone-mover-authentication.pem", ": good", None),
+    ("ocsp-signature-renewed.der", "phone-renewed-before-signature.pem", ": revoked", Some("superseded")),
+    ("ocsp-authentication-renewed.der", "phone-renewed-before-authentication.pem", ": revoked", Some("superseded")),
 ];
 
 #[test]
@@ -43,7 +68,10 @@ fn every_judge_agrees_with_what_the_demonstration_leaves() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     let claims = told["claims"].as_array().unwrap();
-    assert!(claims.len() >= 15, "only {} claims", claims.len());
+    assert!(claims.len() >= 40, "only {} claims", claims.len());
+    for scene in ["lost-phone", "new-phone", "moved-house", "card-renewed", "erase-never-arrives"] {
+        assert!(claims.iter().filter(|claim| claim["scene"] == scene).count() >= 4, "{scene}: {told}");
+    }
     assert!(claims.iter().all(|claim| claim["milliseconds"].as_f64().is_some_and(|took| took >= 0.0)), "{told}");
 
     let artifacts = place.join("artifacts");
@@ -54,10 +82,23 @@ fn every_judge_agrees_with_what_the_demonstration_leaves() {
         openssl_reads_both_ocsp_answers(&artifacts, kind);
         gnutls_accepts_certificate_and_crl(&artifacts, kind);
         the_phone_has_the_key(&artifacts, kind);
+        the_hold_is_in_the_crl(&artifacts, kind);
     }
+    openssl_reads_what_ocsp_said_in_the_scenes(&artifacts);
+    openssl_verifies_the_call_centres_instruction(&artifacts);
+    openssl_verifies_the_command_to_the_phone(&artifacts);
     openssl_verifies_the_card_and_its_application(&artifacts);
     the_certificates_are_told_apart_from_the_card(&artifacts);
     pkilint_finds_nothing(&artifacts);
+}
+
+#[test]
+fn one_scene_can_be_played_alone() {
+    let output = tsunagi(&["demo", "--scene", "moved-house", "--output", "json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let scenes: Vec<&str> = told["claims"].as_array().unwrap().iter().filter_map(|claim| claim["scene"].as_str()).collect();
+    assert!(scenes.len() >= 4 && scenes.iter().all(|scene| *scene == "moved-house"), "{told}");
 }
 
 fn everything_is_there(artifacts: &Path) {
@@ -166,6 +207,89 @@ fn openssl_verifies_the_card_and_its_application(artifacts: &Path) {
     assert_eq!(identity("signer.pem"), identity("card-signature.pem"));
     let shown = openssl(artifacts, &["cms", "-cmsout", "-print", "-inform", "DER", "-in", "application.cms"]);
     assert!(shown.contains("2.25.1953723758.1"), "the content type is not the application's own");
+}
+
+fn openssl_reads_what_ocsp_said_in_the_scenes(artifacts: &Path) {
+    for (answer, certificate, status, reason) in SAID {
+        let ca = if answer.contains("signature") { "ca-signature.pem" } else { "ca-authentication.pem" };
+        openssl(artifacts, &["verify", "-x509_strict", "-CAfile", ca, certificate]);
+        let said = openssl(artifacts, &["ocsp", "-respin", answer, "-issuer", ca, "-cert", certificate, "-CAfile", ca, "-no_nonce"]);
+        assert!(said.contains("Response verify OK") && said.contains(status), "{answer}: {said}");
+        assert_eq!(said.lines().find_map(|line| line.trim().strip_prefix("Reason: ")), *reason, "{answer}: {said}");
+    }
+}
+
+fn the_hold_is_in_the_crl(artifacts: &Path, kind: &str) {
+    let (ca, phone) = (format!("ca-{kind}.pem"), format!("phone-lost-{kind}.pem"));
+    let (der, pem) = (format!("crl-{kind}-held.crl"), format!("crl-{kind}-held.pem"));
+    let said = openssl(artifacts, &["crl", "-inform", "DER", "-in", &der, "-CAfile", &ca, "-out", &pem]);
+    assert!(said.contains("verify OK"), "{der}: {said}");
+    let text = openssl(artifacts, &["crl", "-in", &pem, "-noout", "-text"]);
+    assert!(text.contains("Certificate Hold") && !text.contains("Remove From CRL"), "{text}");
+    let (held, said) = try_openssl(artifacts, &["verify", "-crl_check", "-CRLfile", &pem, "-CAfile", &ca, &phone]);
+    assert!(!held && said.contains("certificate revoked"), "{said}");
+    let said = run(artifacts, "certtool", &["--verify-crl", "--load-ca-certificate", &ca, "--infile", &pem]);
+    assert!(said.contains("Verification output: Verified"), "{said}");
+    let shown = run(artifacts, "certtool", &["--crl-info", "--infile", &pem]).to_lowercase();
+    let serial = openssl(artifacts, &["x509", "-in", &phone, "-noout", "-serial"]);
+    assert!(shown.contains(&serial.trim().trim_start_matches("serial=").to_lowercase()), "GnuTLS does not find the held one: {shown}");
+}
+
+fn openssl_verifies_the_call_centres_instruction(artifacts: &Path) {
+    let arguments = ["cms", "-verify", "-inform", "DER", "-in", "lost-phone-hold.cms", "-CAfile"];
+    let out = ["-signer", "call-centre.pem", "-out", "instruction.json"];
+    openssl(artifacts, &[&arguments[..], &["operators-ca.pem", "-purpose", "any"], &out].concat());
+    let (held, _) = try_openssl(artifacts, &[&arguments[..], &["ca-signature.pem", "-purpose", "any"]].concat());
+    assert!(!held, "openssl verifies against the wrong CA");
+    let statement: Value = serde_json::from_slice(&std::fs::read(artifacts.join("instruction.json")).unwrap()).unwrap();
+    assert_eq!((&statement["type"], &statement["do"]["action"]), (&"tsunagi.operator-instruction.v1".into(), &"hold".into()));
+    let subject = openssl(artifacts, &["x509", "-in", "call-centre.pem", "-noout", "-subject", "-nameopt", "RFC2253"]);
+    assert!(subject.contains("OU=call-centre"), "{subject}");
+    let shown = openssl(artifacts, &["cms", "-cmsout", "-print", "-inform", "DER", "-in", "lost-phone-hold.cms"]);
+    assert!(shown.contains("2.25.1953723758.3"), "the content type is not an operator's instruction's own");
+}
+
+fn openssl_verifies_the_command_to_the_phone(artifacts: &Path) {
+    let command = std::fs::read_to_string(artifacts.join("lost-phone-lock.jws")).unwrap();
+    let (signed, signature) = command.rsplit_once('.').unwrap();
+    let part = |place: usize| -> Value {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(signed.split('.').nth(place).unwrap()).unwrap()).unwrap()
+    };
+    assert_eq!((&part(0)["alg"], &part(0)["typ"]), (&"ES256".into(), &"tsunagi-device-command+jwt".into()));
+    assert_eq!((&part(1)["action"], &part(1)["type"]), (&"lock".into(), &"tsunagi.device-command.v1".into()));
+    let keys: Value = serde_json::from_slice(&std::fs::read(artifacts.join("device-command-keys.json")).unwrap()).unwrap();
+    let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == part(0)["kid"]).unwrap();
+    std::fs::write(artifacts.join("device-command-key.pem"), public_key_pem(key)).unwrap();
+    std::fs::write(artifacts.join("lost-phone-lock.signature"), der_signature(&URL_SAFE_NO_PAD.decode(signature).unwrap())).unwrap();
+    for (content, right) in [(signed.to_owned(), true), (format!("{signed}A"), false)] {
+        std::fs::write(artifacts.join("lost-phone-lock.signed"), content).unwrap();
+        let arguments =
+            ["dgst", "-sha256", "-verify", "device-command-key.pem", "-signature", "lost-phone-lock.signature", "lost-phone-lock.signed"];
+        let (held, said) = try_openssl(artifacts, &arguments);
+        assert_eq!(held, right, "{said}");
+    }
+}
+
+/// A JWK on P-256 as a SubjectPublicKeyInfo.
+fn public_key_pem(key: &Value) -> String {
+    let mut der = hex::decode("3059301306072a8648ce3d020106082a8648ce3d03010703420004").unwrap();
+    for coordinate in ["x", "y"] {
+        der.extend(URL_SAFE_NO_PAD.decode(key[coordinate].as_str().unwrap()).unwrap());
+    }
+    format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der))
+}
+
+/// A JWS's signature, r and s in 32 octets each, as the Ecdsa-Sig-Value (RFC 3279 section 2.2.3) that OpenSSL wants.
+fn der_signature(raw: &[u8]) -> Vec<u8> {
+    assert_eq!(raw.len(), 64);
+    let integer = |octets: &[u8]| {
+        let begin = octets.iter().position(|octet| *octet != 0).unwrap();
+        let pad = octets[begin] & 0x80 != 0;
+        let content = [if pad { &[0][..] } else { &[] }, &octets[begin..]].concat();
+        [&[2, u8::try_from(content.len()).unwrap()][..], &content].concat()
+    };
+    let content = [integer(&raw[..32]), integer(&raw[32..])].concat();
+    [&[0x30, u8::try_from(content.len()).unwrap()][..], &content].concat()
 }
 
 fn the_certificates_are_told_apart_from_the_card(artifacts: &Path) {
