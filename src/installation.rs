@@ -32,10 +32,19 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// Opens the store and reads policies and CA keys (their public part).
+    /// Opens the store and reads policies and CA keys (their public part), to look.
     pub(crate) fn open(settings: Settings) -> Result<Self, Failure> {
+        Self::over(settings, false)
+    }
+
+    /// The same, to serve: a SQLite file has one process that does.
+    pub(crate) fn open_to_serve(settings: Settings) -> Result<Self, Failure> {
+        Self::over(settings, true)
+    }
+
+    fn over(settings: Settings, sole_server: bool) -> Result<Self, Failure> {
         let policies = load_policies(&settings)?;
-        let database = open_store(&settings)?;
+        let database = open_database(&settings, sole_server)?;
         let ca_keys = database.reader().ca_keys().map_err(Failure::store)?;
         Ok(Self { settings, policies, database, ca_keys })
     }
@@ -132,8 +141,11 @@ impl Installation {
 
 /// The store that the settings name.
 pub(crate) fn open_store(settings: &Settings) -> Result<Database, Failure> {
-    Database::open(&settings.store_url(), &OpenOptions { readers: settings.store.readers, ..OpenOptions::default() })
-        .map_err(Failure::store)
+    open_database(settings, false)
+}
+
+fn open_database(settings: &Settings, sole_server: bool) -> Result<Database, Failure> {
+    Database::open(&settings.store_url(), &OpenOptions { readers: settings.store.readers, sole_server }).map_err(Failure::store)
 }
 
 /// The policies of the settings' directory, or the shipped ones.

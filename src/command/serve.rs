@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let listeners = Listeners::open(&settings, &roles)?;
     let addresses = format!("{}", Addresses(&settings, &roles));
     let metrics_file = settings.telemetry.metrics_file.clone().map(|file| settings.path(&file));
-    let installation = Installation::open(settings)?;
+    let installation = Installation::open_to_serve(settings)?;
     let service = Service::start(&installation, &roles, listeners, Arc::new(NoSteps), Some(metrics.clone()))?;
     let stop = Arc::new(AtomicBool::new(false));
     let tending = telemetry::tend_metrics(metrics, metrics_file, Arc::clone(&stop));

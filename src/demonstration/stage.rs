@@ -67,7 +67,7 @@ impl Stage {
         let settings = init::carry_out(&plan(&directory, &sandbox, &listeners)?, |_| {})?;
         claim("an installation: a CA key and a responder for each kind, TLS, the operators' CA, a store");
 
-        let installation = Installation::open(settings.clone())?;
+        let installation = Installation::open_to_serve(settings.clone())?;
         let service = Service::start(&installation, &Role::ALL, listeners, Arc::new(NoSteps), None)?;
         back_office.set_push(Some(&push_target(&settings.directory)?)).map_err(failed)?;
         claim("RA, CA role and status service run on loopback");
