@@ -343,6 +343,7 @@ impl CaRole {
             challenge: *verified.challenge(),
             holder_id: verified.holder_id().to_owned(),
             signing_card: verified.signing_card().clone(),
+            signing_card_distribution_point: verified.signing_card_distribution_point().map(<[u8]>::to_vec),
             certificates: certificates.collect::<Result<_, _>>()?,
             supersede: verified.supersedes(),
             device: Some(device),

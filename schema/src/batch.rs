@@ -6,7 +6,7 @@
 
 use ca_core::card::identity::KeyIdentifier;
 use ca_core::digest::Sha256Digest;
-use ca_core::lifecycle::{CardChange, CardRecord, Command, HoldCause};
+use ca_core::lifecycle::{CardChange, CardRecord, CardStanding, Command, HoldCause};
 use ca_core::revocation::RevocationReason;
 use chrono::{DateTime, Utc};
 use policies::LifecyclePolicy;
@@ -198,7 +198,7 @@ impl Transaction<'_> {
         let mut changed = 0;
         for card in &mut cards {
             let command = match (instruction, batch.change) {
-                (None, BatchChange::Hold) if was_released_since(card, at) => continue,
+                (None, BatchChange::Hold) if was_released_since(card, at) || has_ended(card) => continue,
                 (None, _) => {
                     let before = card.record;
                     // A batch has no sequence number: in the feed it comes after what it comes after.
@@ -240,6 +240,11 @@ pub(crate) fn covering(session: &mut Session, cards: &[(&LockedCard, Option<Sha2
         })
     };
     Ok(select.rows(session, decode)?.into_iter().find(covers).map(|batch| batch.change))
+}
+
+/// What has ended holds nothing any more.
+fn has_ended(card: &LockedCard) -> bool {
+    matches!(card.record.standing, CardStanding::Ended(_))
 }
 
 fn was_released_since(card: &LockedCard, started_at: DateTime<Utc>) -> bool {

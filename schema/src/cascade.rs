@@ -57,7 +57,7 @@ impl Transaction<'_> {
         for event in events {
             let place = cards.binary_search_by(|card| (&card.issuer_key_id, &card.serial).cmp(&(&event.issuer_key_id, &event.serial)));
             let card = place.ok().and_then(|place| cards.get_mut(place)).ok_or(StoreFault::Corrupt("a card was not locked"))?;
-            changed.extend(self.apply_one(card, linked.of(card.id), event, policy, now));
+            changed.extend(self.apply_one(card, linked.of(card.id), event, policy, now)?);
         }
         card::write(self.session, &cards)?;
         linked.write(self.session, None, now)?;
@@ -74,11 +74,11 @@ impl Transaction<'_> {
         event: &CardEvent,
         policy: &LifecyclePolicy,
         now: DateTime<Utc>,
-    ) -> Vec<CertificateId> {
+    ) -> Result<Vec<CertificateId>, StoreFault> {
         let is_believed = event.source != CardEventSource::Push;
         let is_release = matches!(event.change, CardChange::Released { .. });
         if is_release && !is_believed {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let mut record = card.record;
         if event.source == CardEventSource::Comparison {
@@ -86,9 +86,10 @@ impl Transaction<'_> {
             record.last_sequence = record.last_sequence.filter(|last| event.sequence < *last);
         }
         if !record.counts(&event.change, event.sequence) {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let mut after = record.after(&event.change, event.sequence, kind(linked));
+        let kind = self.kind_of_card(linked, event)?;
+        let mut after = record.after(&event.change, event.sequence, kind);
         if !is_believed {
             after.last_sequence = card.record.last_sequence;
         }
@@ -99,7 +100,23 @@ impl Transaction<'_> {
         card.record = after;
         let origin = Origin::CardEvent { id: event.event_id.clone() };
         let grounds = Grounds { by: &origin, card_change: Some(event.change.kind()), instruction: None, policy };
-        self.reach(linked, &Command::Card(event.change), is_believed, &grounds, now)
+        Ok(self.reach(linked, &Command::Card(event.change), is_believed, &grounds, now))
+    }
+
+    /// What a card certificate is for, as far as that is known and matters: as what hangs on it; or else, where the record changed, as
+    /// what hangs on others of the same card CA's key, which issues for one purpose only. So the end of a signature certificate that
+    /// nothing hangs on yet is remembered.
+    fn kind_of_card(&mut self, linked: &[Standing], event: &CardEvent) -> Result<Option<CertificateKind>, StoreFault> {
+        if let Some(standing) = linked.first() {
+            return Ok(Some(standing.certificate.kind));
+        }
+        if !matches!(event.change, CardChange::RecordChanged { .. }) {
+            return Ok(None);
+        }
+        sql("SELECT c.kind FROM card_distribution_point AS p JOIN link AS l ON l.distribution_point_id = p.id \
+             JOIN certificate AS c ON c.id = l.certificate_id WHERE p.issuer_key_id = ? LIMIT 1")
+        .bind(&event.issuer_key_id)
+        .optional(self.session, |row| row.kind())
     }
 
     /// Leaves the event of a card's new standing, if it is new.
@@ -136,11 +153,6 @@ impl Transaction<'_> {
         }
         changed
     }
-}
-
-/// What the card certificates are for, if it is known: what hangs on them is for the same.
-fn kind(linked: &[Standing]) -> Option<CertificateKind> {
-    linked.first().map(|standing| standing.certificate.kind)
 }
 
 /// The certificates linked to some cards, locked.

@@ -37,6 +37,8 @@ pub struct Issuance {
     pub holder_id: String,
     /// The card certificate that signed the application; it must stand even if none of the certificates hangs on it.
     pub signing_card: CardIdentity,
+    /// The Name (DER) of its CRL distribution point, if it has one.
+    pub signing_card_distribution_point: Option<Vec<u8>>,
     /// One or two, of different kinds.
     pub certificates: Vec<NewCertificate>,
     /// Whether the holder asked for the ending of an earlier phone's certificates.
@@ -246,8 +248,12 @@ impl Transaction<'_> {
     /// A batch may cover cards that nobody had heard of when it ran. To be called when the certificates are inserted.
     fn refuse_covered(&mut self, issuance: &Issuance, cards: &[LockedCard]) -> IssueResult<()> {
         let named = cards.iter().map(|card| {
-            let new = issuance.certificates.iter().find(|new| is_of(card, &new.card));
-            (card, new.and_then(|new| new.card_distribution_point.as_deref()).map(Sha256Digest::of))
+            let point = match issuance.certificates.iter().find(|new| is_of(card, &new.card)) {
+                Some(new) => &new.card_distribution_point,
+                // It signs, and nothing is to hang on it.
+                None => &issuance.signing_card_distribution_point,
+            };
+            (card, point.as_deref().map(Sha256Digest::of))
         });
         match batch::covering(self.session, &named.collect::<Vec<_>>())? {
             None => Ok(()),

@@ -10,6 +10,7 @@ mod leaders;
 mod model;
 #[path = "../rooms/mod.rs"]
 mod rooms;
+mod stage;
 
 use std::sync::Barrier;
 

@@ -102,6 +102,7 @@ impl VerifiedRequest {
 pub struct VerifiedApplication {
     pub(crate) cms: Vec<u8>,
     pub(crate) signing_card: CardIdentity,
+    pub(crate) signing_card_distribution_point: Option<Vec<u8>>,
     pub(crate) digest: Sha256Digest,
     pub(crate) challenge: [u8; 48],
     pub(crate) device: Device,
@@ -139,6 +140,11 @@ impl VerifiedApplication {
     /// The card signature certificate that signed it.
     pub fn signing_card(&self) -> &CardIdentity {
         &self.signing_card
+    }
+
+    /// The directoryName (Name in DER) of that certificate's CRL distribution point, if it has one.
+    pub fn signing_card_distribution_point(&self) -> Option<&[u8]> {
+        self.signing_card_distribution_point.as_deref()
     }
 
     /// The requests: one or two, of different kinds.

@@ -166,6 +166,7 @@ impl ApplicationVerifier {
             None
         };
         let signing_card = application.card.identity().clone();
+        let signing_card_distribution_point = application.card.certificate().distribution_point.clone();
         let requests = application
             .requests
             .into_iter()
@@ -180,6 +181,7 @@ impl ApplicationVerifier {
         Ok(VerifiedApplication {
             cms: application.cms,
             signing_card,
+            signing_card_distribution_point,
             digest: application.digest,
             challenge: *application.challenge.as_bytes(),
             device: application.device,

@@ -239,9 +239,11 @@ impl CardRecord {
     pub const NEW: Self = Self { standing: CardStanding::Good, last_sequence: None };
 
     /// Whether a change that comes with this sequence number is to have any effect, here and on the linked certificates: a hold or
-    /// release does if it is newer than the last one; anything else always does, however late it comes.
+    /// release does if it is newer than the last one; anything else always does, however late it comes. What has ended holds nothing
+    /// any more.
     pub fn counts(&self, change: &CardChange, sequence: i64) -> bool {
         match change {
+            CardChange::Held { .. } if matches!(self.standing, CardStanding::Ended(_)) => false,
             CardChange::Held { .. } | CardChange::Released { .. } => self.last_sequence.is_none_or(|last| sequence > last),
             _ => true,
         }

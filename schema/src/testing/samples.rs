@@ -179,6 +179,7 @@ impl Sample {
             challenge: self.challenge(),
             holder_id: self.holder_id.clone(),
             signing_card: self.card(CertificateKind::Signature),
+            signing_card_distribution_point: Some(b"distribution point".to_vec()),
             certificates: self.certificates(),
             supersede: self.supersede,
             device: self.device.clone(),

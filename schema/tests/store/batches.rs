@@ -130,6 +130,13 @@ on_each_database! {
         };
         renewed(20, b"one").unwrap();
         assert_eq!(renewed(21, b"two"), Err(WriteError::Refused(IssueRefusal::CardRevoked)));
+        // Nor where the signature certificate only signs, and nothing is to hang on it.
+        let only = Sample { kinds: vec![Authentication], ..Sample::new(130, keys) };
+        let application = only.accept(&store.writer());
+        let intents = only.intents(Some(application));
+        let issuance = schema::issuance::Issuance { signing_card_distribution_point: Some(b"two".to_vec()), ..only.issuance(application) };
+        let issued = store.writer().write(move |tx| { tx.record_intents(&intents, moment(13))?; tx.issue(&issuance, &jpki(), moment(13)) });
+        assert_eq!(issued, Err(WriteError::Refused(IssueRefusal::CardRevoked)));
     }
 
     fn a_batch_covers_cards_that_nobody_had_heard_of(store) {

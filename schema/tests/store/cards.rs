@@ -7,8 +7,9 @@ use policies::LifecyclePolicy;
 use schema::card::{CardRecord, CardStanding};
 use schema::card_event::{CardChange, CardChangeKind, CardEvent, CardEventSource};
 use schema::certificate::CertificateId;
+use schema::issuance::IssueRefusal;
 use schema::testing::{Sample, TestDatabase, add_ca_keys, jpki, moment, replayed, stored};
-use schema::{EventKind, EventPosition, on_each_database};
+use schema::{EventKind, EventPosition, WriteError, on_each_database};
 
 /// Derived credentials that follow a card's hold and its release.
 pub(crate) fn following() -> LifecyclePolicy {
@@ -161,6 +162,16 @@ on_each_database! {
         apply(store, &sample.card_event(Authentication, 2, CardChange::Died { at: moment(6) }), &jpki(), 11);
         let revocation = Revocation { at: moment(11), reason: RevocationReason::CessationOfOperation };
         assert_eq!(state(store, issued.certificates[1]), State::Ended(revocation));
+    }
+
+    fn a_changed_record_is_remembered_of_a_card_that_nothing_hangs_on(store) {
+        let keys = add_ca_keys(&store.writer());
+        let [first, later] = [1, 2].map(|number| Sample::new(number, keys));
+        first.accept_and_issue(&store.writer(), moment(2)).unwrap();
+        let changes = [Signature, Authentication].map(|kind| later.card_event(kind, 1, CardChange::RecordChanged { at: moment(5) }));
+        assert_eq!(apply_all(store, &changes, &jpki(), 10), []);
+        assert_eq!(later.accept_and_issue(&store.writer(), moment(11)), Err(WriteError::Refused(IssueRefusal::CardRevoked)));
+        assert_eq!(record(store, &later, Authentication).standing, CardStanding::Good);
     }
 
     fn a_hold_that_becomes_a_revocation_keeps_its_date(store) {

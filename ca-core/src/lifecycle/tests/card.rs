@@ -88,6 +88,14 @@ fn a_change_of_the_record_ends_a_signature_card_certificate_and_no_other() {
 }
 
 #[test]
+fn what_has_ended_holds_nothing_any_more_however_late_its_hold_is_heard_of() {
+    let ended = CardRecord::NEW.after(&CardChange::Renewed { at: hour(2) }, 7, SIGNATURE);
+    assert!(!ended.counts(&CardChange::Held { at: hour(1) }, 6));
+    // But what held on its account until then may be let go.
+    assert!(ended.counts(&CardChange::Released { at: hour(1) }, 6));
+}
+
+#[test]
 fn a_reason_belongs_to_a_revocation_and_to_nothing_else() {
     for kind in CardChangeKind::ALL {
         let with = CardChange::new(kind, Some(Reason::Superseded), hour(0));
