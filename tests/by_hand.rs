@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use support::{Process, program, sequence_of_steps, shell, until_within};
+use support::{Process, program, sequence_of_steps, shell, tsunagi, until_within};
 
 /// A demonstration that goes on serving, with what it printed.
 struct Demonstration {
@@ -100,6 +100,12 @@ fn the_page_on_instructing_by_hand_works_as_it_stands_after_the_one_on_enrolling
     for sign in ["Reason: certificateHold", "hold_not_liftable", "Reason: keyCompromise", "Reason: cessationOfOperation"] {
         assert!(said.contains(sign), "{sign}: {said}");
     }
+    assert_eq!(said.matches("Verified OK").count(), 3, "{said}");
+    // What was confirmed by hand proves the erasure, and is not only claimed.
+    let installation = demonstration.directory.path().join("demo/installation");
+    let listed = tsunagi(&["device", "list", "--settings", installation.to_str().unwrap(), "--output", "json"]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(listed.contains("made by hand") && listed.contains(r#""erasure": "confirmed""#), "{listed}");
 }
 
 #[test]
