@@ -8,6 +8,7 @@ mod events;
 mod holders;
 mod leaders;
 mod model;
+mod races;
 #[path = "../rooms/mod.rs"]
 mod rooms;
 mod stage;

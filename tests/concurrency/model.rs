@@ -7,7 +7,7 @@ mod cards;
 mod checks;
 mod issuing;
 mod orders;
-mod rules;
+pub(crate) mod rules;
 mod telling;
 mod world;
 
