@@ -5,6 +5,7 @@
 mod ca;
 pub mod child;
 pub mod desk;
+mod never;
 mod outfit;
 mod ra;
 mod sound;

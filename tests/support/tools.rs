@@ -2,10 +2,13 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 
-/// Our command.
+/// Our command: the one that was built with the tests, unless `TSUNAGI_TEST_PROGRAM` names another.
 pub fn program() -> &'static str {
-    env!("CARGO_BIN_EXE_tsunagi")
+    static PROGRAM: LazyLock<String> =
+        LazyLock::new(|| std::env::var("TSUNAGI_TEST_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_tsunagi").to_owned()));
+    &PROGRAM
 }
 
 /// Runs our command to its end.

@@ -111,6 +111,13 @@ impl Reader {
         self.read(|session| session.batch(statements))
     }
 
+    /// The one number that a query gives: for what the product has no need to count.
+    pub fn count_for_test(&self, query: &str) -> Result<i64, StoreFault> {
+        let query = format!("SELECT CAST(({query}) AS BIGINT)");
+        let found = self.read(|session| crate::sql::sql(query.clone()).optional(session, |row| row.big()))?;
+        Ok(found.expect("a query that counts gives a row"))
+    }
+
     /// The first column, octets, of whatever a query gives: for what the product has no need to ask.
     pub fn octets_for_test(&self, query: &'static str) -> Result<Vec<Vec<u8>>, StoreFault> {
         self.read(|session| crate::sql::sql(query).rows(session, |row| row.bytes()))
