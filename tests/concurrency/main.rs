@@ -8,6 +8,8 @@ mod events;
 mod holders;
 mod leaders;
 mod model;
+#[cfg(feature = "postgres")]
+mod ra_database;
 mod races;
 #[path = "../rooms/mod.rs"]
 mod rooms;
