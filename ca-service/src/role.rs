@@ -210,7 +210,8 @@ impl CaRole {
             scope.spawn(|| self.follow(stop, "instructions", POLL, || Ok(self.take_instructions()? + self.judge_results()?)));
             scope.spawn(|| self.follow(stop, "batches", REGULAR, || self.advance_batches()));
             scope.spawn(|| self.follow(stop, "notices", REGULAR, || self.make_and_tell()));
-            scope.spawn(|| self.follow(stop, "commands", REGULAR, || self.make_and_send()));
+            scope.spawn(|| self.follow(stop, "commands", REGULAR, || self.make_commands()));
+            scope.spawn(|| self.follow(stop, "pushes", REGULAR, || Ok(self.send_some_commands(self.clock.now())?.0)));
             for _ in 1..issuing_threads() {
                 scope.spawn(|| self.issue(stop));
             }
@@ -229,11 +230,10 @@ impl CaRole {
         Ok(found)
     }
 
-    /// The same for commands to phones.
-    fn make_and_send(&self) -> Result<usize, CaFault> {
+    /// Commands are sent by a thread of their own: a push service that is slow keeps no phone from asking for its command.
+    fn make_commands(&self) -> Result<usize, CaFault> {
         let found = self.follow_commands()?;
         if found > 0 {
-            self.send_commands()?;
             thread::sleep(LEISURE);
         }
         Ok(found)

@@ -33,17 +33,23 @@ impl CaRole {
     /// Hands every command whose time has come to the push service, if there is one; how many it took. Without one, commands wait
     /// until phones ask for them.
     pub fn send_commands(&self) -> Result<usize, CaFault> {
-        let Some(push) = &self.push else { return Ok(0) };
-        let _one_at_a_time = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
         let until = self.clock.now();
-        let mut sent = 0;
+        let mut taken = 0;
         loop {
-            let due = self.reader.due_commands(PAGE, until)?;
-            if due.is_empty() {
-                return Ok(sent);
+            let (due, some) = self.send_some_commands(until)?;
+            taken += some;
+            if due == 0 {
+                return Ok(taken);
             }
-            sent += self.send(push.as_ref(), due)?;
         }
+    }
+
+    /// A page of that: how many were due, and how many of these the push service took.
+    pub(crate) fn send_some_commands(&self, until: DateTime<Utc>) -> Result<(usize, usize), CaFault> {
+        let Some(push) = &self.push else { return Ok((0, 0)) };
+        let _one_at_a_time = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = self.reader.due_commands(PAGE, until)?;
+        if due.is_empty() { Ok((0, 0)) } else { Ok((due.len(), self.send(push.as_ref(), due)?)) }
     }
 
     /// Ends the commands whose time is over; how many there were.
