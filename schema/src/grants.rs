@@ -95,10 +95,17 @@ const STATUS: Grants = &[
     ("crl_body", "SELECT"),
 ];
 
+/// How many connections the users of the roles that face the internet may have at once, where no limit was set before. The server
+/// has a hundred if nobody said otherwise: whoever has broken in must not take those that the CA role needs for a cascade.
+const CONNECTIONS: u32 = 40;
+
 /// The statements that give the three roles' database users exactly what they need, and take everything else from them and
-/// from the public. To be run by the tables' owner, in their schema, after each migration. The users must exist.
+/// from the public, which in a database made before PostgreSQL 15 may also make tables and functions. To be run by the tables'
+/// owner, in their schema, after each migration. The users must exist. If the owner may not limit the users' connections, the
+/// server warns, and somebody who may has to do it.
 pub fn grants_sql(ra_user: &str, ca_user: &str, status_user: &str) -> String {
-    let mut statements = String::from("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;\n");
+    let mut statements =
+        String::from("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;\nREVOKE CREATE ON SCHEMA public FROM PUBLIC;\n");
     for (user, grants) in [(ra_user, RA), (ca_user, CA), (status_user, STATUS)] {
         let user = quoted(user);
         statements += &format!("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {user};\nGRANT USAGE ON SCHEMA public TO {user};\n");
@@ -106,7 +113,27 @@ pub fn grants_sql(ra_user: &str, ca_user: &str, status_user: &str) -> String {
             statements += &format!("GRANT {privileges} ON {table} TO {user};\n");
         }
     }
+    for user in [ra_user, status_user] {
+        statements += &limit_connections(user);
+    }
     statements
+}
+
+/// Sets the limit of a user that has none.
+fn limit_connections(user: &str) -> String {
+    let (name, identifier) = (literal(user), quoted(user));
+    let warning = literal("tsunagi: not permitted to limit the connections of a user; see ALTER ROLE ... CONNECTION LIMIT");
+    let block = format!(
+        "BEGIN IF (SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname = {name}) = -1 \
+         THEN ALTER ROLE {identifier} CONNECTION LIMIT {CONNECTIONS}; END IF; \
+         EXCEPTION WHEN insufficient_privilege THEN RAISE WARNING {warning}; END"
+    );
+    format!("DO {};\n", literal(&block))
+}
+
+/// A character string literal (SQL:2016 5.3).
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// A quoted identifier (SQL:2016 5.2, delimited identifier).
@@ -121,6 +148,7 @@ mod tests {
     #[test]
     fn user_names_cannot_break_out_of_their_quotes() {
         assert_eq!(quoted("ra\"; DROP TABLE lease; --"), "\"ra\"\"; DROP TABLE lease; --\"");
+        assert_eq!(literal("ra'; DROP TABLE lease; --"), "'ra''; DROP TABLE lease; --'");
     }
 
     #[test]

@@ -113,6 +113,35 @@ fn nobody_but_the_owner_deletes_anything_but_what_is_over() {
 }
 
 #[test]
+fn who_faces_the_internet_cannot_take_all_connections() {
+    let users = Users::new();
+    let is = |user: usize, limit: i32| {
+        let name = &users.names[user];
+        let check = format!("IF (SELECT rolconnlimit FROM pg_roles WHERE rolname = '{name}') <> {limit} THEN RAISE '{name}'; END IF");
+        users.store.execute(&format!("DO $$ BEGIN {check}; END $$")).unwrap();
+    };
+    is(RA, 40);
+    is(STATUS, 40);
+    is(CA, -1);
+    // A limit that somebody set stays; and an owner who may set none is warned and gets the rest.
+    users
+        .store
+        .execute(&format!("ALTER ROLE {} CONNECTION LIMIT 7; ALTER ROLE {} CONNECTION LIMIT -1", users.names[RA], users.names[STATUS]))
+        .unwrap();
+    let [ra, ca, status] = &users.names;
+    let owner = unique("tsunagi_owner");
+    let change_hands = format!(
+        "CREATE ROLE {owner}; DO $$ DECLARE t TEXT; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' \
+         LOOP EXECUTE format('ALTER TABLE public.%I OWNER TO {owner}', t); END LOOP; END $$; ALTER SCHEMA public OWNER TO {owner}"
+    );
+    users.store.execute(&change_hands).unwrap();
+    users.store.execute(&format!("SET ROLE {owner}; {}", grants_sql(ra, ca, status))).unwrap();
+    is(RA, 7);
+    is(STATUS, -1);
+    users.store.execute(&format!("DROP OWNED BY {owner} CASCADE; DROP ROLE {owner}")).unwrap();
+}
+
+#[test]
 fn the_status_user_writes_nothing_and_sees_no_holder_card_or_phone() {
     let users = Users::new();
     for table in TABLES {
