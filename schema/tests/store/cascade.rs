@@ -24,6 +24,20 @@ fn receive(store: &TestDatabase, event: &CardEvent) -> Receipt {
 }
 
 on_each_database! {
+    fn a_delivery_is_received_once_whatever_is_known_of_it_already(store) {
+        let sample = Sample::new(1, add_ca_keys(&store.writer()));
+        let revoked = |sequence| CardEvent {
+            event_id: format!("event-{sequence}"), ..sample.card_revoked(KIND, sequence, RevocationReason::Superseded)
+        };
+        assert_eq!(receive(store, &revoked(3)), Receipt::New);
+        let mut delivery: Vec<CardEvent> = (0..300).map(revoked).collect();
+        delivery.push(revoked(7));
+        let again = delivery.clone();
+        assert_eq!(store.writer().write(move |tx| tx.receive_card_events(&delivery, moment(1))).unwrap(), 299);
+        assert_eq!(store.writer().write(move |tx| tx.receive_card_events(&again, moment(2))).unwrap(), 0);
+        assert_eq!(store.reader().unapplied_card_events(1_000).unwrap().len(), 300);
+    }
+
     fn a_revoked_card_certificate_revokes_the_certificate_of_its_kind_and_no_other(store) {
         let keys = add_ca_keys(&store.writer());
         let sample = Sample::new(1, keys);

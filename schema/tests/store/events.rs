@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use schema::testing::moment;
+use schema::testing::{Sample, add_ca_keys, moment};
 use schema::{EventKind, EventPosition, NewEvent, StoreFault, WriteError, on_each_database};
 
 on_each_database! {
@@ -63,5 +63,30 @@ on_each_database! {
         assert!(store.execute("INSERT INTO event (position, at, kind, data) VALUES (1, 0, 'crl.published', '{')").is_err());
         assert!(store.execute("INSERT INTO event (position, at, kind, data) VALUES (1, -1, 'crl.published', '{}')").is_err());
         store.execute("INSERT INTO event (position, at, kind, data) VALUES (1, 0, 'crl.published', '{}')").unwrap();
+    }
+
+    fn events_about_certificates_are_read_past_all_others_and_none_is_passed_over(store) {
+        let keys = add_ca_keys(&store.writer());
+        let sample = Sample::new(1, keys);
+        let issued = sample.accept_and_issue(&store.writer(), moment(2)).unwrap().certificates;
+        store.writer().write(|tx| -> Result<(), StoreFault> {
+            for _ in 0..7 {
+                tx.emit(NewEvent::new(EventKind::CrlPublished, moment(0), serde_json::json!({})));
+            }
+            Ok(())
+        }).unwrap();
+        let (reader, last) = (store.reader(), store.reader().position().unwrap());
+        for (span, limit) in [(1, 1), (3, 1), (2, 10), (100, 1), (100, 100)] {
+            let (mut position, mut seen) = (EventPosition(0), Vec::new());
+            while position < last {
+                let (events, until) = reader.certificate_events_after(position, span, limit).unwrap();
+                assert!(until > position && until.0 <= position.0 + i64::from(span) && events.len() <= limit as usize, "{span} {limit}");
+                assert!(events.iter().all(|event| event.position > position && event.position <= until));
+                seen.extend(events.iter().filter_map(|event| event.certificate));
+                position = until;
+            }
+            assert_eq!(seen, issued, "{span} {limit}");
+            assert_eq!(reader.certificate_events_after(last, span, limit).unwrap(), (Vec::new(), last));
+        }
     }
 }
