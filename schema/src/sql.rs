@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use ca_core::card::identity::KeyIdentifier;
 use ca_core::digest::Sha256Digest;
 use ca_core::kind::CertificateKind;
+use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;
@@ -277,9 +278,27 @@ impl From<DateTime<Utc>> for Parameter<'_> {
     }
 }
 
+impl From<Option<DateTime<Utc>>> for Parameter<'_> {
+    fn from(value: Option<DateTime<Utc>>) -> Self {
+        Self::OptionalBig(value.map(|time| time.timestamp_millis()))
+    }
+}
+
+impl From<Option<RevocationReason>> for Parameter<'_> {
+    fn from(value: Option<RevocationReason>) -> Self {
+        Self::OptionalBig(value.map(|reason| reason.code().into()))
+    }
+}
+
 impl<'a> From<&'a Sha256Digest> for Parameter<'a> {
     fn from(value: &'a Sha256Digest) -> Self {
         Self::Bytes(value.as_bytes())
+    }
+}
+
+impl<'a> From<Option<&'a Sha256Digest>> for Parameter<'a> {
+    fn from(value: Option<&'a Sha256Digest>) -> Self {
+        Self::OptionalBytes(value.map(Sha256Digest::as_bytes))
     }
 }
 

@@ -15,10 +15,10 @@ use crate::kind::CertificateKind;
 use crate::serial::SerialNumber;
 
 /// The `typ` in the header of a command.
-pub const COMMAND_HEADER_TYPE: &str = "tsunagi-device-command+jwt";
+const COMMAND_HEADER_TYPE: &str = "tsunagi-device-command+jwt";
 
 /// The `type` of a command.
-pub const COMMAND_TYPE: &str = "tsunagi.device-command.v1";
+const COMMAND_TYPE: &str = "tsunagi.device-command.v1";
 
 /// What a phone shall do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,7 +30,23 @@ pub enum DeviceAction {
 }
 
 impl DeviceAction {
-    /// The word in commands.
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Erase, Self::Lock];
+
+    /// The number by which the store knows it.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Erase => 1,
+            Self::Lock => 2,
+        }
+    }
+
+    /// The action of a number; `None` if it is none's.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.code() == code)
+    }
+
+    /// The word in commands, JSON and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Erase => "erase",
@@ -40,7 +56,7 @@ impl DeviceAction {
 }
 
 /// A smartphone certificate as phones name it: serial numbers are unique for each kind.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedCertificate {
     /// Its kind.

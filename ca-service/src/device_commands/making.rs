@@ -4,7 +4,7 @@ use ca_core::device_command::{DeviceAction, DeviceCommand, NamedCertificate};
 use ca_core::issuance::RandomnessFault;
 use chrono::{DateTime, Utc};
 use ring::rand::{SecureRandom as _, SystemRandom};
-use schema::device_command::{self as stored, NewDeviceCommand};
+use schema::device_command::NewDeviceCommand;
 use schema::{Event, EventKind, EventPosition};
 
 use crate::CaFault;
@@ -75,12 +75,7 @@ impl CaRole {
         let command = DeviceCommand { command: random_public_id()?, device, action, certificates, issued_at: now, expires_at };
         let message = self.command_key.sign(&command)?;
         let DeviceCommand { command: public_id, device, certificates, .. } = command;
-        let action = match action {
-            DeviceAction::Erase => stored::DeviceAction::Erase,
-            DeviceAction::Lock => stored::DeviceAction::Lock,
-        };
-        let certificates = certificates.into_iter().map(|named| stored::NamedCertificate { kind: named.kind, serial: named.serial });
-        Ok(NewDeviceCommand { public_id, device, action, message, certificates: certificates.collect(), expires_at, event })
+        Ok(NewDeviceCommand { public_id, device, action, message, certificates, expires_at, event })
     }
 }
 

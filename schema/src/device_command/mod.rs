@@ -2,6 +2,7 @@
 
 mod result;
 
+pub use ca_core::device_command::{DeviceAction, NamedCertificate};
 use ca_core::digest::Sha256Digest;
 use ca_core::kind::CertificateKind;
 use ca_core::serial::SerialNumber;
@@ -16,36 +17,6 @@ use crate::reader::Reader;
 use crate::sql::{Fields, Parameter, sql, value_rows};
 use crate::transaction::Transaction;
 pub use result::{CommandResult, NewCommandResult, Settlement};
-
-/// What a phone is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DeviceAction {
-    /// Erase the keys of the certificates named.
-    Erase,
-    /// Lock them.
-    Lock,
-}
-
-impl DeviceAction {
-    /// The word used in commands, JSON and on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Erase => "erase",
-            Self::Lock => "lock",
-        }
-    }
-
-    fn code(self) -> i16 {
-        match self {
-            Self::Erase => 1,
-            Self::Lock => 2,
-        }
-    }
-
-    fn from_code(code: i16) -> Result<Self, StoreFault> {
-        [Self::Erase, Self::Lock].into_iter().find(|action| action.code() == code).ok_or(StoreFault::Corrupt("a command's action"))
-    }
-}
 
 /// How far a command has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,15 +64,6 @@ impl CommandState {
     fn from_code(code: i16) -> Result<Self, StoreFault> {
         Self::ALL.into_iter().find(|state| state.code() == code).ok_or(StoreFault::Corrupt("a command's state"))
     }
-}
-
-/// A certificate as a command names it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NamedCertificate {
-    /// What it is for.
-    pub kind: CertificateKind,
-    /// Its serial number.
-    pub serial: SerialNumber,
 }
 
 /// A signed command to be stored and sent.
@@ -226,9 +188,9 @@ impl Transaction<'_> {
              event_position) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (device_id, event_position) DO NOTHING RETURNING id")
         .bind(new.public_id.as_str())
         .bind(device)
-        .bind(new.action.code())
+        .bind(i16::from(new.action.code()))
         .bind(new.message.as_str())
-        .bind(reachable.then_some(now.timestamp_millis()))
+        .bind(reachable.then_some(now))
         .bind(now)
         .bind(new.expires_at)
         .bind(new.event.map(|position| position.0))
@@ -247,7 +209,6 @@ impl Transaction<'_> {
 
     /// The push service took a command; `next` is when to give it once more if nothing has come by then.
     pub fn command_sent(&mut self, public_id: &str, next: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), StoreFault> {
-        let next = next.map(|next| next.timestamp_millis());
         let first = sql(format!(
             "UPDATE device_command SET state = 2, sent_at = ?, attempts = attempts + 1, next_attempt_at = ? \
              WHERE public_id = ? AND state = 1 RETURNING {TOLD}"
@@ -265,10 +226,10 @@ impl Transaction<'_> {
 
     /// The push service did not take a command; it is due again at `next`.
     pub fn command_try_later(&mut self, public_id: &str, next: DateTime<Utc>) -> Result<(), StoreFault> {
-        self.command_tried(public_id, Some(next.timestamp_millis()))
+        self.command_tried(public_id, Some(next))
     }
 
-    fn command_tried(&mut self, public_id: &str, next: Option<i64>) -> Result<(), StoreFault> {
+    fn command_tried(&mut self, public_id: &str, next: Option<DateTime<Utc>>) -> Result<(), StoreFault> {
         sql("UPDATE device_command SET attempts = attempts + 1, next_attempt_at = ? WHERE public_id = ? AND state IN (1, 2)")
             .bind(next)
             .bind(public_id)
@@ -305,12 +266,16 @@ const TOLD: &str = "public_id, (SELECT d.public_id FROM device AS d WHERE d.id =
 
 impl Told {
     fn decode(row: &mut Fields<'_, '_, '_>) -> Result<Self, StoreFault> {
-        Ok(Self { command: row.text()?, device: row.text()?, action: DeviceAction::from_code(row.small()?)? })
+        Ok(Self { command: row.text()?, device: row.text()?, action: action(row.small()?)? })
     }
 
     fn event(&self, kind: EventKind, now: DateTime<Utc>) -> NewEvent {
         NewEvent::new(kind, now, json!({"command": self.command, "device": self.device, "action": self.action.as_str()}))
     }
+}
+
+fn action(code: i16) -> Result<DeviceAction, StoreFault> {
+    u8::try_from(code).ok().and_then(DeviceAction::from_code).ok_or(StoreFault::Corrupt("a command's action"))
 }
 
 /// The commands to a device, oldest first; the newest hundred at most.
@@ -339,7 +304,7 @@ fn select(session: &mut Session, condition: &str, parameters: Vec<Parameter<'_>>
         let command = DeviceCommand {
             public_id: row.text()?,
             device: row.text()?,
-            action: DeviceAction::from_code(row.small()?)?,
+            action: action(row.small()?)?,
             state: CommandState::from_code(row.small()?)?,
             certificates: Vec::new(),
             message: row.text()?,
