@@ -4,8 +4,8 @@
 //! A batch that the back office's feed asked for happens to the *cards*, as if each had an event of its own. One that operators
 //! asked for, by instruction, happens to the *certificates*; what is known of the cards stays.
 
-use ca_core::card::identity::KeyIdentifier;
 use ca_core::digest::Sha256Digest;
+pub use ca_core::instruction::operator::Scope;
 use ca_core::lifecycle::{CardChange, CardRecord, CardStanding, Command, HoldCause};
 use ca_core::revocation::RevocationReason;
 use chrono::{DateTime, Utc};
@@ -27,15 +27,6 @@ use crate::transaction::Transaction;
 /// A batch's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BatchId(pub i64);
-
-/// Which cards.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope {
-    /// The key identifier of the card CA's key.
-    pub issuer_key_id: KeyIdentifier,
-    /// The SHA-256 of a CRL distribution point's Name (DER): only the cards that have this one.
-    pub distribution_point_sha256: Option<Sha256Digest>,
-}
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,11 +124,11 @@ impl Transaction<'_> {
              started_at) VALUES (?, ?, ?, ?, ?, ?, (SELECT id FROM instruction WHERE digest = ?), ?) ON CONFLICT DO NOTHING RETURNING id")
             .bind(new.name.as_str())
             .bind(&new.scope.issuer_key_id)
-            .bind(new.scope.distribution_point_sha256.as_ref().map(Sha256Digest::as_bytes))
+            .bind(new.scope.distribution_point_sha256.as_ref())
             .bind(change)
-            .bind(reason.map(|reason| i64::from(reason.code())))
+            .bind(reason)
             .bind(new.order.origin.to_data().to_string().as_str())
-            .bind(new.order.instruction.as_ref().map(Sha256Digest::as_bytes))
+            .bind(new.order.instruction.as_ref())
             .bind(now)
             .optional(self.session, |row| Ok(BatchId(row.big()?)))?;
         let Some(id) = started else {
@@ -153,7 +144,7 @@ impl Transaction<'_> {
     /// Does the next `page` cards of a batch, or finishes it if there are none left; how it stands then. To be called again until it
     /// is finished: what a call did is committed with how far it came.
     pub fn advance_batch(&mut self, id: BatchId, page: u32, policy: &LifecyclePolicy, now: DateTime<Utc>) -> Result<Batch, StoreFault> {
-        let lock = if self.session.update_lock().is_empty() { "" } else { " FOR UPDATE OF b" };
+        let lock = self.session.update_lock_of("b");
         let (mut batch, cursor) = sql(format!("{SELECT} WHERE b.id = ?{lock}"))
             .bind(id.0)
             .optional(self.session, |row| Ok((decode(row)?, row.big()?)))?

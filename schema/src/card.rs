@@ -185,10 +185,10 @@ pub(crate) fn write(session: &mut Session, cards: &[LockedCard]) -> Result<(), S
             update = update
                 .bind(card.id)
                 .bind(state)
-                .bind(revocation.map(|revocation| i64::from(revocation.reason.code())))
-                .bind(revocation.map(|revocation| revocation.at.timestamp_millis()))
-                .bind(held_since.map(|since| since.timestamp_millis()))
-                .bind(card.released_at.map(|at| at.timestamp_millis()))
+                .bind(revocation.map(|revocation| revocation.reason))
+                .bind(revocation.map(|revocation| revocation.at))
+                .bind(held_since)
+                .bind(card.released_at)
                 .bind(card.record.last_sequence);
         }
         if update.execute(session)? != some.len() {

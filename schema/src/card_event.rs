@@ -107,7 +107,7 @@ impl Transaction<'_> {
                     .bind(&event.serial)
                     .bind(event.sequence)
                     .bind(i16::from(event.change.kind().code()))
-                    .bind(event.change.reason().map(|reason| i64::from(reason.code())))
+                    .bind(event.change.reason())
                     .bind(event.change.at())
                     .bind(event.source.code())
                     .bind(now);

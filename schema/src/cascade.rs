@@ -167,7 +167,7 @@ impl Linked {
         ids.sort_unstable();
         let mut by_card: HashMap<i64, Vec<Standing>> = HashMap::new();
         for some in few_sizes(&ids) {
-            let lock = if session.update_lock().is_empty() { "" } else { " FOR UPDATE OF c" };
+            let lock = session.update_lock_of("c");
             let text = format!(
                 "SELECT l.card_id, {} FROM link AS l JOIN certificate AS c ON c.id = l.certificate_id \
                  WHERE l.card_id IN ({}) ORDER BY c.id{lock}",

@@ -109,6 +109,14 @@ impl Session {
             AnyConnection::Postgres(_) => " FOR UPDATE",
         }
     }
+
+    /// The same for the rows of one table of a join, by the name that it has there.
+    pub(crate) fn update_lock_of(&self, table: &str) -> String {
+        match self.update_lock() {
+            "" => String::new(),
+            lock => format!("{lock} OF {table}"),
+        }
+    }
 }
 
 fn connect_sqlite(path: &Path, purpose: Purpose) -> Result<diesel::SqliteConnection, StoreFault> {

@@ -8,7 +8,7 @@ use crate::certificate::CertificateId;
 use crate::connection::Session;
 use crate::fault::StoreFault;
 use crate::reader::Reader;
-use crate::sql::{sql, value_rows};
+use crate::sql::{few_sizes, sql, value_rows};
 
 /// A place in the order of events. 0 is before the first; there are no gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -278,17 +278,13 @@ pub(crate) fn append(session: &mut Session, events: &[NewEvent]) -> Result<Optio
         .bind(count)
         .optional(session, |row| row.big())?
         .ok_or(StoreFault::Corrupt("event_counter is empty"))?;
-    let texts: Vec<String> = events.iter().map(|event| event.data.to_string()).collect();
-    let mut rows = (last - count + 1..).zip(events.iter().zip(&texts));
-    let mut left = events.len();
-    while left > 0 {
-        // Few sizes, so that few statements are prepared.
-        let size = [64, 16, 4, 1].into_iter().find(|size| *size <= left).unwrap_or(1);
-        let mut insert =
-            sql(format!("INSERT INTO event (position, at, kind, certificate_id, application_id, data) VALUES {}", value_rows(size, 6)));
-        for (position, (event, text)) in rows.by_ref().take(size) {
+    let rows: Vec<_> = (last - count + 1..).zip(events).map(|(position, event)| (position, event, event.data.to_string())).collect();
+    for some in few_sizes(&rows) {
+        let values = value_rows(some.len(), 6);
+        let mut insert = sql(format!("INSERT INTO event (position, at, kind, certificate_id, application_id, data) VALUES {values}"));
+        for (position, event, text) in some {
             insert = insert
-                .bind(position)
+                .bind(*position)
                 .bind(event.at)
                 .bind(event.kind.as_str())
                 .bind(event.certificate.map(|id| id.0))
@@ -296,7 +292,6 @@ pub(crate) fn append(session: &mut Session, events: &[NewEvent]) -> Result<Optio
                 .bind(text.as_str());
         }
         insert.execute(session)?;
-        left -= size;
     }
     Ok(Some(EventPosition(last)))
 }

@@ -198,8 +198,7 @@ fn told_by_event(event: &Event, application: Option<Sha256Digest>) -> Result<Sto
     };
     let evidence = match (word::<String>(data, "instruction")?, &by, application) {
         (Some(digest), ..) => {
-            let digest = hex::decode(digest).ok().and_then(|octets| Sha256Digest::from_slice(&octets));
-            Some(Evidence::Instruction(digest.ok_or(StoreFault::Corrupt("an event's instruction"))?))
+            Some(Evidence::Instruction(Sha256Digest::from_hex(&digest).ok_or(StoreFault::Corrupt("an event's instruction"))?))
         }
         (None, Some(Origin::CardEvent { id }), _) => Some(Evidence::CardEvent(id.clone())),
         (None, _, application) => application.map(Evidence::Application),

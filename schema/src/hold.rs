@@ -1,9 +1,10 @@
 //! The causes for which certificates are on hold now, one row for each.
 
+use std::collections::HashMap;
+
 use ca_core::digest::Sha256Digest;
 use ca_core::lifecycle::{HoldCause, HoldCauses};
 use chrono::{DateTime, Utc};
-use std::collections::HashMap;
 
 use crate::certificate::CertificateId;
 use crate::connection::Session;
@@ -61,9 +62,8 @@ pub(crate) fn place(
         let row = "(?, ?, ?, (SELECT id FROM instruction WHERE digest = ?))";
         let text =
             format!("INSERT INTO hold (certificate_id, cause, placed_at, instruction_id) VALUES {}", vec![row; some.len()].join(", "));
-        let insert = some.iter().fold(sql(text), |insert, (id, cause)| {
-            insert.bind(id.0).bind(i16::from(cause.code())).bind(now).bind(instruction.map(|digest| digest.as_bytes()))
-        });
+        let insert =
+            some.iter().fold(sql(text), |insert, (id, cause)| insert.bind(id.0).bind(i16::from(cause.code())).bind(now).bind(instruction));
         insert.execute(session)?;
     }
     Ok(())

@@ -370,7 +370,7 @@ impl Transaction<'_> {
                 .bind(card.id)
                 .bind(&new.card.sha256)
                 .bind(&new.card.issuer_key_id)
-                .bind(point.as_ref().map(Sha256Digest::as_bytes))
+                .bind(point.as_ref())
                 .bind(now + issuance.second_look_after);
         }
         let linked = insert.rows(self.session, |row| Ok((CertificateId(row.big()?), row.optional_big()?)))?;

@@ -201,8 +201,8 @@ pub(crate) fn write<'a>(
             update = update
                 .bind(standing.id.0)
                 .bind(state(&standing.certificate.state).code())
-                .bind(revocation.map(|revocation| i64::from(revocation.reason.code())))
-                .bind(revocation.map(|revocation| revocation.at.timestamp_millis()));
+                .bind(revocation.map(|revocation| revocation.reason))
+                .bind(revocation.map(|revocation| revocation.at));
         }
         if update.execute(session)? != some.len() {
             return Err(StoreFault::Corrupt("a locked certificate is not there"));
