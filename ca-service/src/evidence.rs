@@ -17,6 +17,9 @@ const THROTTLE: TimeDelta = TimeDelta::seconds(10);
 /// How long applications wait for fresher evidence before they are refused.
 const GRACE: TimeDelta = TimeDelta::seconds(15);
 
+/// How far the clocks of processes may be apart.
+const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
+
 /// When each channel's last success was last written down by this process, in milliseconds.
 #[derive(Debug, Default)]
 pub(crate) struct EvidenceAges([AtomicI64; Channel::ALL.len()]);
@@ -78,7 +81,9 @@ impl CaRole {
         let now = self.clock.now();
         for channel in Channel::ALL {
             let Some(limit) = limit(&self.settings.life.evidence, channel) else { continue };
-            if now - self.reader.last_success(channel)? > limit {
+            let age = now - self.reader.last_success(channel)?;
+            // News of the future came by a clock that was ahead, and say nothing of now.
+            if age > limit || age < -CLOCK_SKEW {
                 return Ok(Some(channel));
             }
         }

@@ -133,14 +133,21 @@ impl CaRole {
 
     /// Reads what was taken. A row that cannot be read is refused: it must not keep all others waiting.
     fn read(&self, in_hand: &InHand<'_>, refused: &mut Vec<(ApplicationId, CaRefusal)>) -> Result<Vec<StoredApplication>, CaFault> {
+        let unreadable = |id| {
+            let detail = "what was stored of the application cannot be read".to_owned();
+            (id, CaRefusal { code: "evidence_unreadable", detail })
+        };
         let mut stored = Vec::with_capacity(in_hand.taken.len());
-        for (id, application) in self.reader.read_accepted(&in_hand.taken)? {
+        let found = self.reader.read_accepted(&in_hand.taken)?;
+        // No evidence at all, which no honest RA leaves; or decided meanwhile, and then the refusal comes to nothing.
+        let without = in_hand.taken.iter().filter(|id| !found.iter().any(|(found, _)| found == *id));
+        refused.extend(without.map(|id| unreadable(*id)));
+        for (id, application) in found {
             match application {
                 Ok(application) => stored.push(application),
                 Err(fault) => {
                     tracing::error!(application = id.0, %fault, "a stored application cannot be read");
-                    let detail = "what was stored of the application cannot be read".to_owned();
-                    refused.push((id, CaRefusal { code: "evidence_unreadable", detail }));
+                    refused.push(unreadable(id));
                 }
             }
         }
@@ -298,6 +305,7 @@ impl CaRole {
             })
             .collect::<Result<_, CaFault>>()?;
         let mut refusals = refused;
+        let mut failed = None;
         for (id, pending) in pending {
             match pending.wait() {
                 Ok(_) => outcome.issued += 1,
@@ -306,7 +314,8 @@ impl CaRole {
                 Err(WriteError::Refused(refusal)) => {
                     refusals.push((id, CaRefusal { code: refusal.code(), detail: refusal.to_string() }));
                 }
-                Err(WriteError::Fault(fault)) => return Err(fault.into()),
+                // What one of them fails for keeps no other from being decided.
+                Err(WriteError::Fault(fault)) => failed = Some(fault),
             }
         }
         let pending: Vec<_> = refusals
@@ -327,7 +336,7 @@ impl CaRole {
                 Err(WriteError::Fault(fault)) => return Err(fault.into()),
             }
         }
-        Ok(outcome)
+        failed.map_or(Ok(outcome), |fault| Err(fault.into()))
     }
 
     /// What the store takes: each certificate with the distribution point of its card certificate.

@@ -129,5 +129,6 @@ fn is_due(timetable: &Timetable, record: Option<&ScheduleRecord>, now: DateTime<
     let Some(record) = record else { return true };
     let Some(started) = record.last_started_at else { return true };
     let broken_off = record.last_finished_at.is_none_or(|finished| finished < started);
-    broken_off || record.requested_at.is_some() || timetable.has_come(started, now)
+    // One that began in the future is no reason to wait: the clock was set back.
+    broken_off || started > now || record.requested_at.is_some() || timetable.has_come(started, now)
 }

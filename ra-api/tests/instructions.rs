@@ -45,7 +45,7 @@ impl House {
     }
 
     fn stored(&self) -> usize {
-        self.store.database.reader().waiting_instructions(100).unwrap().len()
+        self.store.database.reader().waiting_instructions(0, 100).unwrap().len()
     }
 }
 
@@ -58,7 +58,7 @@ fn decide(database: Database, decision: Decision) -> std::thread::JoinHandle<()>
     std::thread::spawn(move || {
         let begin = Instant::now();
         loop {
-            if let Some(waiting) = database.reader().waiting_instructions(1).unwrap().into_iter().next() {
+            if let Some(waiting) = database.reader().waiting_instructions(0, 1).unwrap().into_iter().next() {
                 database.writer().write(move |tx| tx.decide_instruction(&waiting.digest, &decision, None, Utc::now())).unwrap();
                 return;
             }

@@ -46,7 +46,7 @@ impl House {
     }
 
     fn stored(&self) -> Vec<InstructionForm> {
-        self.store.database.reader().waiting_instructions(10).unwrap().into_iter().map(|waiting| waiting.form).collect()
+        self.store.database.reader().waiting_instructions(0, 10).unwrap().into_iter().map(|waiting| waiting.form).collect()
     }
 }
 

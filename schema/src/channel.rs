@@ -52,10 +52,10 @@ impl Reader {
 }
 
 impl Transaction<'_> {
-    /// Something was heard over a channel; never goes back.
+    /// Something was heard over a channel. What was noted by a clock that was ahead is overwritten.
     pub fn touch_channel(&mut self, channel: Channel, now: DateTime<Utc>) -> Result<(), StoreFault> {
         sql("INSERT INTO channel (name, last_success_at) VALUES (?, ?) ON CONFLICT (name) \
-             DO UPDATE SET last_success_at = excluded.last_success_at WHERE channel.last_success_at < excluded.last_success_at")
+             DO UPDATE SET last_success_at = excluded.last_success_at")
         .bind(channel.as_str())
         .bind(now)
         .execute(self.session)?;

@@ -64,6 +64,8 @@ impl NewInstruction {
 /// A stored instruction, to be verified (again) and carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredInstruction {
+    /// Its row: from where to go on.
+    pub row: i64,
     /// What the RA calls it. Whether it is the message's SHA-256 is for the reader to check.
     pub digest: Sha256Digest,
     /// What sort of message it is, as the RA says.
@@ -175,10 +177,11 @@ impl Reader {
         })
     }
 
-    /// Instructions that wait for the CA role, oldest first; `limit` at most.
-    pub fn waiting_instructions(&self, limit: u32) -> Result<Vec<StoredInstruction>, StoreFault> {
+    /// Instructions that wait for the CA role, oldest first, from beyond the row `after` (0: from the first); `limit` at most.
+    pub fn waiting_instructions(&self, after: i64, limit: u32) -> Result<Vec<StoredInstruction>, StoreFault> {
         self.read(|session| {
-            sql("SELECT digest, form, message, received_at FROM instruction WHERE state = 1 ORDER BY id LIMIT ?")
+            sql("SELECT id, digest, form, message, received_at FROM instruction WHERE state = 1 AND id > ? ORDER BY id LIMIT ?")
+                .bind(after)
                 .bind(i64::from(limit))
                 .rows(session, decode_stored)
         })
@@ -187,14 +190,23 @@ impl Reader {
     /// The message of an instruction, whatever became of it: for those who want to read it once more.
     pub fn stored_instruction(&self, digest: &Sha256Digest) -> Result<Option<StoredInstruction>, StoreFault> {
         self.read(|session| {
-            sql("SELECT digest, form, message, received_at FROM instruction WHERE digest = ?").bind(digest).optional(session, decode_stored)
+            sql("SELECT id, digest, form, message, received_at FROM instruction WHERE digest = ?")
+                .bind(digest)
+                .optional(session, decode_stored)
+        })
+    }
+
+    /// When a challenge was taken for good, by the CA's own record.
+    pub fn challenge_redeemed_at(&self, challenge: &[u8; 48]) -> Result<Option<DateTime<Utc>>, StoreFault> {
+        self.read(|session| {
+            sql("SELECT spent_at FROM spent_challenge WHERE challenge = ?").bind(challenge.as_slice()).optional(session, |row| row.time())
         })
     }
 
     /// The message of an instruction that waits for an approval: to be verified once more by whoever carries it out then.
     pub fn instruction_awaiting_approval(&self, digest: &Sha256Digest) -> Result<Option<StoredInstruction>, StoreFault> {
         self.read(|session| {
-            sql("SELECT digest, form, message, received_at FROM instruction WHERE state = 4 AND digest = ?")
+            sql("SELECT id, digest, form, message, received_at FROM instruction WHERE state = 4 AND digest = ?")
                 .bind(digest)
                 .optional(session, decode_stored)
         })
@@ -303,6 +315,7 @@ fn told(digest: &Sha256Digest, by: Option<&Origin>) -> Value {
 
 fn decode_stored(row: &mut Fields<'_, '_, '_>) -> Result<StoredInstruction, StoreFault> {
     Ok(StoredInstruction {
+        row: row.big()?,
         digest: row.digest()?,
         form: InstructionForm::from_code(row.small()?)?,
         message: row.bytes()?,

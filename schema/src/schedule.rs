@@ -71,9 +71,10 @@ impl Transaction<'_> {
     /// broken off leaves that standing.
     pub fn finish_schedule(&mut self, name: &str, outcome: &str, now: DateTime<Utc>) -> Result<(), StoreFault> {
         sql("UPDATE schedule SET last_finished_at = ?, last_outcome = ?, \
-             requested_at = CASE WHEN requested_at > last_started_at THEN requested_at ELSE NULL END WHERE name = ?")
+             requested_at = CASE WHEN requested_at > last_started_at AND requested_at <= ? THEN requested_at ELSE NULL END WHERE name = ?")
         .bind(now)
         .bind(outcome)
+        .bind(now)
         .bind(name)
         .execute(self.session)?;
         Ok(())

@@ -94,6 +94,27 @@ on_each_database! {
         assert_eq!(rooms.live(&one_more).len(), 2);
     }
 
+    fn an_approval_may_come_as_late_as_the_settings_say(store) {
+        let rooms = Rooms::furnish(store);
+        let mut wish = CaWish::named("one");
+        wish.life.mass.second_person_above = 0;
+        wish.life.mass.approval_hours = 48;
+        let ca = rooms.outfit.ca(wish).leading();
+        let card = rooms.card();
+        rooms.phone(&ca, &card);
+        let scope = rooms.back_office.scope(card.card_id.as_ref().unwrap(), Kind::Signature).unwrap();
+        let [alice, bob] = ["alice", "bob"].map(|name| rooms.operators.operator(name, "administrator"));
+        let asked = rooms.instruct(&alice, &mass(&scope, 1));
+        ca.role.take_instructions().unwrap();
+        // The beacon by which it was fresh is forgotten after a day.
+        ca.clock.set_ahead(30 * 3_600);
+        ca.role.draw_beacon_if_due().unwrap();
+        let approved = rooms.instruct(&bob, &OperatorAction::Approve { instruction: asked.to_string() });
+        ca.role.take_instructions().unwrap();
+        rooms.outcome(&approved);
+        rooms.outcome(&asked);
+    }
+
     fn below_the_threshold_one_person_is_enough(store) {
         let rooms = Rooms::furnish(store);
         let ca = ca(&rooms);

@@ -94,10 +94,12 @@ on_each_database! {
         assert_eq!(erasure(&rooms, &phone), Erasure::Owed);
         assert_eq!(ca.role.send_commands().unwrap(), 0, "sent again at once");
         let [first, second] = <[_; 2]>::try_from(commands(&rooms, &phone)).unwrap();
+        // Whoever has broken into the RA can say as much.
         answer(&rooms, &first, "done", None);
+        answer(&rooms, &first, "failed", None);
         answer(&rooms, &second, "done", Some(&phone.keys[0].1));
-        assert_eq!(ca.role.judge_results().unwrap(), 2);
-        assert_eq!(command_states(&rooms, &phone), [CommandState::Claimed, CommandState::Sent], "another key's word counts");
+        assert_eq!(ca.role.judge_results().unwrap(), 3);
+        assert_eq!(command_states(&rooms, &phone), [CommandState::Sent; 2], "nobody's, or another key's, word counts");
         for command in [&first, &second] {
             answer(&rooms, command, "done", Some(&phone.command_key));
         }
@@ -105,6 +107,22 @@ on_each_database! {
         assert_eq!(command_states(&rooms, &phone), [CommandState::Confirmed; 2]);
         assert_eq!(erasure(&rooms, &phone), Erasure::Confirmed);
         rooms.sound();
+    }
+
+    fn of_a_phone_that_has_no_key_for_it_a_claim_is_all_there_is(store) {
+        let rooms = Rooms::furnish(store);
+        let ca = ca(&rooms, &Pushed::that_says(PushOutcome::Sent));
+        let card = rooms.card();
+        let phone = rooms.phone_like(&ca, &card, |device| device.command_key = None);
+        rooms.holder_instructs(phone.signer(Kind::Signature), &end("this-phone", "cessationOfOperation"));
+        ca.role.take_instructions().unwrap();
+        make_commands(&ca);
+        let [first, second] = <[_; 2]>::try_from(commands(&rooms, &phone)).unwrap();
+        answer(&rooms, &first, "done", None);
+        answer(&rooms, &second, "failed", None);
+        ca.role.judge_results().unwrap();
+        assert_eq!(command_states(&rooms, &phone), [CommandState::Claimed, CommandState::Failed]);
+        assert_eq!(erasure(&rooms, &phone), Erasure::Owed);
     }
 
     fn a_lost_phone_is_locked_and_the_old_one_erased_when_a_new_one_comes(store) {

@@ -111,10 +111,11 @@ impl Challenge {
         &self.0
     }
 
-    /// Checks that its beacon is one of `beacons` and was drawn no longer than `lifetime` before `now`.
+    /// Checks that its beacon is one of `beacons` and was drawn no longer than `lifetime` before `now`; nor longer after, which was
+    /// by a clock that was ahead: for what is good for a year can be collected.
     pub fn check_beacon(&self, beacons: &[Beacon], lifetime: Duration, now: DateTime<Utc>) -> Result<(), ChallengeRefusal> {
         let beacon = beacons.iter().find(|beacon| beacon.value == self.0[..32]).ok_or(ChallengeRefusal::Expired)?;
-        if now - beacon.drawn_at > lifetime {
+        if (now - beacon.drawn_at).abs() > lifetime {
             return Err(ChallengeRefusal::Expired);
         }
         Ok(())
@@ -149,6 +150,8 @@ mod tests {
         assert_eq!(challenge.check_beacon(&[beacon], lifetime, drawn_at + lifetime), Ok(()));
         let late = drawn_at + lifetime + Duration::milliseconds(1);
         assert_eq!(challenge.check_beacon(&[beacon], lifetime, late), Err(ChallengeRefusal::Expired));
+        let long_before = drawn_at - lifetime - Duration::milliseconds(1);
+        assert_eq!(challenge.check_beacon(&[beacon], lifetime, long_before), Err(ChallengeRefusal::Expired));
         assert_eq!(challenge.check_beacon(&[], lifetime, drawn_at), Err(ChallengeRefusal::Expired));
     }
 }

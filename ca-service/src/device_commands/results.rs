@@ -1,6 +1,6 @@
 //! What phones say became of commands, judged: only what the device's own key signed proves anything.
 
-use ca_core::device_command::{CommandOutcome, CommandResult};
+use ca_core::device_command::{CommandOutcome, CommandResult, CommandResultRefusal};
 use ca_core::refusal::Refusal as _;
 use schema::device_command::{self as stored, Settlement};
 use serde::Deserialize;
@@ -45,11 +45,14 @@ impl CaRole {
         let Some(command) = self.reader.device_command(&stored.result.command)? else {
             return Ok(passed_over(&stored.result.command, "command_unknown"));
         };
-        let key = self.reader.device_command_key(&command.device)?;
-        let (Some(signed), Some(key)) = (&told.signed, &key) else {
+        let Some(key) = self.reader.device_command_key(&command.device)? else {
             return Ok(Some(unproved(told.result)));
         };
-        match CommandResult::verify(signed, key, &command.public_id, &command.device) {
+        // Of a phone that can sign, what is not signed says nothing: whoever has broken into the RA could stop every erasure by it.
+        let Some(signed) = &told.signed else {
+            return Ok(passed_over(&command.public_id, CommandResultRefusal::Signature.code()));
+        };
+        match CommandResult::verify(signed, &key, &command.public_id, &command.device) {
             Ok(CommandResult { outcome: CommandOutcome::Done, .. }) => Ok(Some(Settlement::Confirmed)),
             Ok(CommandResult { outcome: CommandOutcome::Failed, .. }) => Ok(Some(Settlement::Failed)),
             Err(refusal) => Ok(passed_over(&command.public_id, refusal.code())),

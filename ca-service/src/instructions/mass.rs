@@ -29,7 +29,7 @@ impl CaRole {
     }
 
     /// The count may have changed while the command waited, so it is taken again. The instruction to be approved is verified again,
-    /// too; its challenge was fresh and spent when it began to wait, and must be no older now than it may wait.
+    /// too; its challenge was fresh when it was spent, as it began to wait, and that must be no longer ago than it may wait.
     pub(super) fn judge_approval(&self, approval: &SignedOperatorInstruction, approved: &Sha256Digest, now: DateTime<Utc>) -> Judgement {
         let not_awaiting = || Ok(Err(Refused::new("not_awaiting_approval", "no instruction of this digest waits for an approval")));
         let Some(stored) = self.reader.instruction_awaiting_approval(approved)? else { return not_awaiting() };
@@ -42,8 +42,8 @@ impl CaRole {
         if first.key_sha256() == approval.key_sha256() || first.operator().name == approval.operator().name {
             return Ok(Err(Refused::new("second_person_needed", "another administrator must approve, with another name and another key")));
         }
-        let time = self.settings.life.approval_time();
-        if first.challenge().check_beacon(&self.reader.beacons(now - time)?, time, now).is_err() {
+        let since = self.reader.challenge_redeemed_at(first.challenge().as_bytes())?;
+        if since.is_none_or(|since| now - since > self.settings.life.approval_time()) {
             return Ok(Err(Refused::new(
                 "approval_expired",
                 "the instruction has waited too long for its approval: it must be given again",

@@ -67,10 +67,20 @@ impl CaRole {
     /// Takes up the instructions that wait, and decides them; how many were decided. What needs the back office comes last, and waits
     /// while there is no answer: a loss report must not.
     pub fn take_instructions(&self) -> Result<usize, CaFault> {
-        let waiting = self.reader.waiting_instructions(PAGE)?;
-        if waiting.is_empty() {
-            return Ok(0);
+        let mut after = 0;
+        loop {
+            let waiting = self.reader.waiting_instructions(after, PAGE)?;
+            let Some(last) = waiting.last() else { return Ok(0) };
+            after = last.row;
+            // Where all of a page waits for the back office, it hides what comes behind it no more.
+            let decided = self.take_page(waiting)?;
+            if decided > 0 {
+                return Ok(decided);
+            }
         }
+    }
+
+    fn take_page(&self, waiting: Vec<StoredInstruction>) -> Result<usize, CaFault> {
         let now = self.clock.now();
         let beacons = self.reader.beacons(now - self.verifier.policy().challenge.lifetime())?;
         let mut sorted = Sorted::default();
@@ -78,7 +88,8 @@ impl CaRole {
             sorted.push(self.judge_instruction(&stored, &beacons, now)?);
         }
         let card_signed = std::mem::take(&mut sorted.card_signed);
-        Ok(self.decide(sorted)? + self.decide(self.ask_whose_cards(card_signed))?)
+        let decided = self.decide(sorted);
+        Ok(self.decide(self.ask_whose_cards(card_signed))? + decided?)
     }
 
     /// Verifies an instruction. What the RA says of it, its name even, is not believed.
@@ -139,19 +150,21 @@ impl CaRole {
             });
             pending.push((on_refusal, answer));
         }
+        let mut failed = None;
         for (on_refusal, answer) in pending {
             match answer.wait() {
                 Ok(()) => metrics::counter!("tsunagi_ca_instructions_done_total").increment(1),
                 // By a process that led before: there is nothing left to do.
                 Err(WriteError::Refused(refusal)) if refusal.is_already_decided() => {}
                 Err(WriteError::Refused(refusal)) => refused.push(RefusedInstruction { refusal, ..on_refusal }),
-                Err(WriteError::Fault(fault)) => return Err(fault.into()),
+                // What one of them fails for keeps no other from being decided.
+                Err(WriteError::Fault(fault)) => failed = Some(fault),
             }
         }
         for refusal in refused {
             self.refuse(refusal)?;
         }
-        Ok(count)
+        failed.map_or(Ok(count), |fault| Err(fault.into()))
     }
 
     fn refuse(&self, refused: RefusedInstruction) -> Result<(), CaFault> {

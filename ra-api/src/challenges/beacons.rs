@@ -31,6 +31,8 @@ impl Beacons {
             None => self.read(now)?,
         }
         .into_iter()
+        // One drawn by a clock that was far ahead counts for nothing.
+        .filter(|beacon| beacon.drawn_at - now <= self.lifetime)
         .max_by_key(|beacon| beacon.drawn_at);
         Ok(newest.map(|beacon| (beacon, beacon.drawn_at + self.lifetime)).filter(|(_, end)| *end - now >= self.least_left))
     }

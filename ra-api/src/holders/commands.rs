@@ -45,8 +45,8 @@ pub struct CommandAnswer {
 pub struct CommandResultBody {
     /// `done` or `failed`.
     pub result: CommandResult,
-    /// The same, signed: a compact JWS with ES256 by the key that the application named as `command_key`. What is not signed
-    /// counts as a claim only.
+    /// The same, signed: a compact JWS with ES256 by the key that the application named as `command_key`; there is one exactly
+    /// if it named one. What is not signed counts as a claim only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signed: Option<String>,
 }
@@ -148,15 +148,19 @@ async fn judge(state: &HolderState, device: Option<String>, command: String, bod
     let (found, key) =
         store::look("looking for a command", move || Ok((reader.device_command(&named.0)?, reader.device_command_key(&named.1)?))).await?;
     let found = found.filter(|found| found.device == device).ok_or_else(unknown)?;
-    if let Some(signed) = &body.signed {
-        let key = key.ok_or_else(|| Problem::refusal(&CommandResultRefusal::Signature))?;
-        let said = SignedResult::verify(signed, &key, &command, &device).map_err(|refusal| Problem::refusal(&refusal))?;
+    // A phone that can sign must: what it does not sign, anybody with its token could say.
+    if body.signed.is_some() != key.is_some() {
+        return Err(Problem::refusal(&CommandResultRefusal::Signature));
+    }
+    if let (Some(signed), Some(key)) = (&body.signed, &key) {
+        let said = SignedResult::verify(signed, key, &command, &device).map_err(|refusal| Problem::refusal(&refusal))?;
         if said.outcome.as_str() != body.result.as_str() {
             return Err(Problem::refusal(&CommandResultRefusal::Other));
         }
     }
     Ok(match found.state {
-        CommandState::Confirmed | CommandState::Failed => false,
+        CommandState::Confirmed => false,
+        CommandState::Failed => body.signed.is_some() && matches!(body.result, CommandResult::Done),
         CommandState::Claimed | CommandState::Expired => body.signed.is_some(),
         CommandState::Pending | CommandState::Sent => true,
     })

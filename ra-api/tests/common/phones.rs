@@ -56,8 +56,13 @@ impl OwnCas {
 
     /// A phone of the holder `holder_id`, issued to in the store; an earlier one's certificates are superseded.
     pub fn issue(&self, store: &Store, number: u32, holder_id: &str) -> Phone {
+        self.issue_to(store, number, holder_id, true)
+    }
+
+    /// The same; a phone that does not `sign` what it says of commands has told us no key for it.
+    pub fn issue_to(&self, store: &Store, number: u32, holder_id: &str, signs: bool) -> Phone {
         let command_key = Key::from_pkcs8(KeyPair::generate().unwrap().serialize_der()).unwrap();
-        let (sample, device) = self.sample(number, holder_id, Some(&command_key));
+        let (sample, device) = self.sample(number, holder_id, signs.then_some(&command_key));
         let certificates = [0, 1].map(|index| {
             let mut params = CertificateParams::default();
             params.serial_number = Some(SerialNumber::from_slice(sample.serial(CertificateKind::ALL[index]).as_bytes()));

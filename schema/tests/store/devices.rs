@@ -147,6 +147,24 @@ on_each_database! {
         assert_eq!((erasure(), with(Erasure::Confirmed)), (Erasure::Confirmed, 1));
     }
 
+    fn what_another_phone_confirms_is_no_more_than_a_claim(store) {
+        let [lost, stranger] = [1, 2].map(|number| with_phone(number, store));
+        for sample in [&lost, &stranger] {
+            sample.accept_and_issue(&store.writer(), moment(2)).unwrap();
+        }
+        BOTH.into_iter().for_each(|kind| revoke(store, &lost, kind));
+        // As if it had been left behind in that phone: whoever knows the serial numbers can say so.
+        let named = NewDeviceCommand { device: phone_of(&stranger), ..command(1, &lost, DeviceAction::Erase, &BOTH) };
+        assert!(create(store, &named));
+        settle(store, &named, Settlement::Confirmed);
+        let erasure = || list(store, &DeviceFilter::default())[0].erasure;
+        assert_eq!(erasure(), Erasure::Claimed);
+        let own = command(2, &lost, DeviceAction::Erase, &BOTH);
+        assert!(create(store, &own));
+        settle(store, &own, Settlement::Confirmed);
+        assert_eq!(erasure(), Erasure::Confirmed);
+    }
+
     fn a_command_is_made_once_for_each_device_and_event(store) {
         let sample = with_phone(1, store);
         sample.accept_and_issue(&store.writer(), moment(2)).unwrap();

@@ -36,7 +36,7 @@ on_each_database! {
         let (digest, receipt) = receive(store, InstructionForm::Operator, b"hold");
         assert_eq!(receipt, Receipt::New);
         assert_eq!(receive(store, InstructionForm::Operator, b"hold").1, Receipt::Known);
-        let waiting = store.reader().waiting_instructions(10).unwrap();
+        let waiting = store.reader().waiting_instructions(0, 10).unwrap();
         assert_eq!(waiting.len(), 1);
         assert_eq!((waiting[0].digest, waiting[0].form, waiting[0].received_at), (digest, InstructionForm::Operator, moment(1)));
         assert_eq!(waiting[0].message, b"hold");
@@ -55,7 +55,7 @@ on_each_database! {
         decide(store, other, refused).unwrap();
         let expected = InstructionState::Refused { code: "certificate_ended".to_owned(), detail: "It ended before.".to_owned(), at: moment(2) };
         assert_eq!(state(store, &other), expected);
-        assert!(store.reader().waiting_instructions(10).unwrap().is_empty());
+        assert!(store.reader().waiting_instructions(0, 10).unwrap().is_empty());
         let by = json!({"operator": "Sato", "role": "administrator"});
         assert_eq!(events(store), [
             (EventKind::InstructionDone, json!({"instruction": digest.to_string(), "by": by})),

@@ -97,7 +97,7 @@ fn instructions_are_brought_by_the_ra_and_carried_out_by_the_ca() {
         write(&ra, move |tx| tx.receive_instruction(&new, moment(3)));
         digest
     });
-    assert_eq!(ca.reader().waiting_instructions(10).unwrap().len(), 3);
+    assert_eq!(ca.reader().waiting_instructions(0, 10).unwrap().len(), 3);
     let origin = Origin::Operator { name: "Tanaka".to_owned(), role: "call-centre".to_owned() };
     let order = Order { origin: origin.clone(), instruction: Some(hold) };
     let target = Target::Device(sample.device.as_ref().unwrap().public_id.clone());

@@ -37,14 +37,14 @@ on_each_database! {
         assert_eq!(asked(), None);
     }
 
-    fn a_channels_age_counts_from_the_stores_birth_and_never_grows_by_late_news(store) {
+    fn a_channels_age_counts_from_the_stores_birth_and_then_from_the_latest_news(store) {
         let before = chrono::Utc::now();
         for channel in Channel::ALL {
             assert!(store.reader().last_success(channel).unwrap() <= before);
         }
         store.writer().write(|tx| tx.touch_channel(Channel::Feed, moment(100))).unwrap();
         store.writer().write(|tx| tx.touch_channel(Channel::Feed, moment(50))).unwrap();
-        assert_eq!(store.reader().last_success(Channel::Feed).unwrap(), moment(100));
+        assert_eq!(store.reader().last_success(Channel::Feed).unwrap(), moment(50), "a clock was ahead");
         assert!(store.reader().last_success(Channel::Push).unwrap() <= before);
     }
 

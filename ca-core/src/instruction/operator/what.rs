@@ -128,7 +128,7 @@ pub enum Target {
     },
     /// Those in one phone, by its public identifier: 32 lower-case hexadecimal digits.
     Device(String),
-    /// All of one holder: 1 to 255 octets.
+    /// All of one holder: 1 to 255 visible ASCII characters.
     Holder(String),
 }
 
@@ -151,11 +151,20 @@ impl TryFrom<TargetJson> for Target {
             TargetJson { serial: Some(serial), kind, device: None, holder_id: None } => Ok(Self::Certificate { serial, kind }),
             TargetJson { serial: None, kind: None, device: Some(device), holder_id: None } => Ok(Self::Device(device)),
             TargetJson { serial: None, kind: None, device: None, holder_id: Some(holder) } => {
-                if (1..=HOLDER_ID_OCTETS).contains(&holder.len()) { Ok(Self::Holder(holder)) } else { Err("not a holder's identifier") }
+                if is_holder_id(&holder) {
+                    Ok(Self::Holder(holder))
+                } else {
+                    Err("not a holder's identifier")
+                }
             }
             _ => Err("a target is a serial, perhaps with a kind, or a device, or a holder_id"),
         }
     }
+}
+
+/// The form of all identifiers that the back office gives; others are no one's, and a database may not even take them.
+fn is_holder_id(text: &str) -> bool {
+    (1..=HOLDER_ID_OCTETS).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_graphic())
 }
 
 /// The operator's account of why: 1 to 1,000 characters, no control characters. May name people: never logged, not even by
