@@ -1,11 +1,9 @@
 //! What the processes that are to be killed do until then.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use back_office::{
-    BackOffice, BackOfficeFault, CardEventPage, CardHolder, CardName, CardReference, EventSubject, FeedItem, HttpBackOffice, Notice,
-    RegisterState,
-};
+use back_office::{BackOffice as _, EventSubject, FeedItem};
 use ca_core::card::identity::KeyIdentifier;
 use ca_core::digest::Sha256Digest;
 use ca_core::serial::SerialNumber;
@@ -17,6 +15,8 @@ use schema::card_event::{CardChange, CardEvent, CardEventSource};
 use schema::{Pending, StoreFault};
 use serde::{Deserialize, Serialize};
 
+use crate::acts;
+use crate::mortal::{At, Mortal};
 use crate::rooms::child::{die, order};
 use crate::rooms::{CaWish, Outfit, StepsTaken};
 
@@ -35,6 +35,18 @@ pub(crate) enum Order {
     CascadeCursorBehind,
     /// The publisher has a CRL's number, and is about to sign.
     Publish,
+    /// The CA has verified instructions signed with cards, and asked whose cards they are.
+    InstructionVerified,
+    /// It has written all that an instruction to hold a phone's certificates asks for, but not committed.
+    InstructionUncommitted { digest: String, challenge: Vec<u8>, device: String },
+    /// It has carried out instructions, and would go on.
+    InstructionsDone,
+    /// The back office has taken notices; nothing says so in the store.
+    HoldersTold,
+    /// The push service at this URL, which wants to see the token in that file, has taken a command.
+    CommandSent { url: String, project: String, token_file: PathBuf },
+    /// A batch has changed one card more.
+    BatchPage { committed: bool },
 }
 
 #[test]
@@ -43,10 +55,16 @@ fn does_as_it_is_told() {
     match &order {
         Order::Issue { step } => issue(&outfit, step),
         Order::Accept { cms, committed } => accept(&outfit, cms, *committed),
-        Order::CascadeFetched => follow_feed(&outfit, AtPage::Die),
+        Order::CascadeFetched => follow_feed(&outfit, At::FeedRead),
         Order::CascadeUncommitted => cascade_uncommitted(&outfit),
-        Order::CascadeCursorBehind => follow_feed(&outfit, AtPage::SpoilCursor),
+        Order::CascadeCursorBehind => follow_feed(&outfit, At::CursorSpoiled),
         Order::Publish => publish(&outfit),
+        Order::InstructionVerified => acts::instruction_verified(&outfit),
+        Order::InstructionUncommitted { digest, challenge, device } => acts::instruction_uncommitted(&outfit, digest, challenge, device),
+        Order::InstructionsDone => acts::instructions_done(&outfit),
+        Order::HoldersTold => acts::holders_told(&outfit),
+        Order::CommandSent { url, project, token_file } => acts::command_sent(&outfit, url, project, token_file),
+        Order::BatchPage { committed } => acts::batch_page(&outfit, *committed),
     }
     panic!("{order:?}: lived on");
 }
@@ -77,44 +95,8 @@ fn accept(outfit: &Outfit, cms: &[u8], committed: bool) {
     die();
 }
 
-/// What becomes of a page of the feed.
-#[derive(Clone, Copy)]
-enum AtPage {
-    Die,
-    /// Its cursor cannot be stored, so that the CA gets no further than the events themselves.
-    SpoilCursor,
-}
-
-struct Feed(HttpBackOffice, AtPage);
-
-impl BackOffice for Feed {
-    fn look_up(&self, cards: &[CardReference]) -> Result<Vec<Option<CardHolder>>, BackOfficeFault> {
-        self.0.look_up(cards)
-    }
-
-    fn card_events(&self, after: &str, limit: u32) -> Result<CardEventPage, BackOfficeFault> {
-        let page = self.0.card_events(after, limit)?;
-        assert!(!page.items.is_empty(), "the feed is empty");
-        match self.1 {
-            AtPage::Die => {
-                die();
-                Ok(page)
-            }
-            AtPage::SpoilCursor => Ok(CardEventPage { cursor: "x".repeat(2_000), ..page }),
-        }
-    }
-
-    fn card_states(&self, cards: &[CardName]) -> Result<Vec<Option<RegisterState>>, BackOfficeFault> {
-        self.0.card_states(cards)
-    }
-
-    fn notify(&self, notices: &[Notice]) -> Result<Vec<String>, BackOfficeFault> {
-        self.0.notify(notices)
-    }
-}
-
-fn follow_feed(outfit: &Outfit, at_page: AtPage) {
-    let back_office = Some(Arc::new(Feed(outfit.back_office(), at_page)) as _);
+fn follow_feed(outfit: &Outfit, at: At) {
+    let back_office = Some(Mortal::back_office(outfit, at));
     let ca = outfit.ca(CaWish { back_office, ..CaWish::named("to be killed while it reads the feed") }).leading();
     ca.role.follow_feed().expect_err("the cursor was stored");
     die();

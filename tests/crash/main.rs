@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod acts;
 mod child;
+mod life;
+mod mortal;
 #[path = "../rooms/mod.rs"]
 mod rooms;
 
