@@ -17,6 +17,7 @@ mod leader;
 mod notices;
 mod responder;
 mod role;
+mod running;
 mod schedules;
 mod settings;
 mod steps;
@@ -70,6 +71,9 @@ pub enum CaFault {
     /// This process is about to end: what it broke off is begun again by the next.
     #[error("this process is about to end")]
     Stopping,
+    /// A piece of work panicked: a fault of the program. What it had not committed is done again.
+    #[error("a piece of work panicked")]
+    Panicked,
     /// Another process leads: this one's writes no longer count.
     #[error("another process has taken the lead")]
     Fenced,

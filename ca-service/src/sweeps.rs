@@ -1,5 +1,6 @@
 //! What time brings: certificates that reach their end, holds that stood too long, batches that run on page by page.
 
+use schema::batch::BatchId;
 use schema::change::{Changed, Order, Origin};
 
 use crate::CaFault;
@@ -38,17 +39,20 @@ impl CaRole {
         }
     }
 
-    /// Brings each running batch a page further; how many ran.
+    /// Brings each running batch a page further; how many ran. One that fails keeps no other from going on.
     pub fn advance_batches(&self) -> Result<usize, CaFault> {
         let running = self.reader.batches_running()?;
-        for id in &running {
-            let (id, policy, now) = (*id, self.lifecycle.clone(), self.clock.now());
-            let batch = self.write(move |tx| tx.advance_batch(id, AT_ONCE, &policy, now))?;
-            if batch.finished_at.is_some() {
-                tracing::info!(batch = id.0, cards = batch.cards, changed = batch.changed, "a batch is finished");
-            }
-        }
+        running.iter().map(|id| self.advance_batch(*id)).fold(Ok(()), Result::and)?;
         Ok(running.len())
+    }
+
+    fn advance_batch(&self, id: BatchId) -> Result<(), CaFault> {
+        let (policy, now) = (self.lifecycle.clone(), self.clock.now());
+        let batch = self.write(move |tx| tx.advance_batch(id, AT_ONCE, &policy, now))?;
+        if batch.finished_at.is_some() {
+            tracing::info!(batch = id.0, cards = batch.cards, changed = batch.changed, "a batch is finished");
+        }
+        Ok(())
     }
 }
 

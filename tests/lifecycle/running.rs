@@ -1,5 +1,6 @@
 //! The role with all its threads: what is asked for happens by itself, soon, and a stop is a stop.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,8 +12,8 @@ use schema::certificate::CertificateState;
 use schema::on_each_database;
 
 use crate::instructions::hold;
-use crate::rooms::Rooms;
 use crate::rooms::desk::end;
+use crate::rooms::{CaWish, Rooms, StepsTaken};
 
 #[track_caller]
 fn soon(what: &str, mut holds: impl FnMut() -> bool) {
@@ -50,5 +51,30 @@ on_each_database! {
             assert!(begin.elapsed() < Duration::from_secs(5), "it took {:?} to stop", begin.elapsed());
         });
         rooms.sound();
+    }
+
+    fn a_panic_ends_that_round_and_no_thread(store) {
+        let rooms = Rooms::furnish(store);
+        let armed = Arc::new(AtomicBool::new(false));
+        let steps = {
+            let armed = Arc::clone(&armed);
+            StepsTaken(move |_| assert!(!armed.swap(false, Ordering::SeqCst), "a panic on purpose"))
+        };
+        let ca = rooms.outfit.ca(CaWish { steps: Arc::new(steps), ..CaWish::named("one") }).leading();
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let running = scope.spawn(|| ca.role.run(&stop));
+            // More often than there are threads that issue.
+            for _ in 0..=thread::available_parallelism().map_or(2, usize::from).clamp(2, 16) {
+                armed.store(true, Ordering::SeqCst);
+                let card = rooms.card();
+                rooms.apply(&card);
+                soon("issuance after a panic", || rooms.live(&card).len() == 2);
+                assert!(!armed.load(Ordering::SeqCst), "nothing panicked");
+            }
+            stop.store(true, Ordering::Relaxed);
+            running.join().unwrap();
+        });
+        rooms.sound_under_any_policy();
     }
 }
