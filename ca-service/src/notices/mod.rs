@@ -1,6 +1,6 @@
 //! Notices: the holder is told of each binding, hold, lift and revocation, not through the phone but through the back office
-//! (SP 800-157r1 section 2.4.2). Made by a follower of the events, told at least once, and called by the event's position, so
-//! that nobody is told twice of one thing.
+//! (SP 800-157r1 section 2.2 asks for that of a binding). Made by a follower of the events, told at least once, and called by the
+//! event's position, so that nobody is told twice of one thing.
 
 mod templates;
 
@@ -51,6 +51,7 @@ impl CaRole {
         let until = self.clock.now();
         let mut told = 0;
         loop {
+            self.go_on()?;
             let due = self.reader.due_notices(NOTICES_AT_ONCE as u32, until)?;
             if due.is_empty() {
                 return Ok(told);
@@ -71,19 +72,16 @@ impl CaRole {
         Ok(taken.len())
     }
 
+    /// Each waits for a time of its own: those that failed together, of one that the back office cannot take, part company.
     fn settle(&self, taken: &[&DueNotice], left: &[&DueNotice]) -> Result<(), CaFault> {
         let now = self.clock.now();
         let taken: Vec<EventPosition> = taken.iter().map(|due| due.event).collect();
-        let mut later: BTreeMap<u64, Vec<EventPosition>> = BTreeMap::new();
-        for due in left {
-            later.entry(due.attempts).or_default().push(due.event);
-        }
         let backoff = &self.settings.life.notices.backoff;
-        let later: Vec<(DateTime<Utc>, Vec<EventPosition>)> =
-            later.into_iter().map(|(attempts, events)| (now + backoff.after(attempts.saturating_add(1)), events)).collect();
+        let later = left.iter().map(|due| (due.event, now + backoff.after(due.attempts.saturating_add(1))));
+        let later: Vec<(EventPosition, DateTime<Utc>)> = later.collect();
         self.write(move |tx| {
             tx.notices_told(&taken, now)?;
-            later.iter().try_for_each(|(next, events)| tx.retry_notices(events, *next))
+            later.iter().try_for_each(|(event, next)| tx.retry_notices(&[*event], *next))
         })
     }
 
