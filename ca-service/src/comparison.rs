@@ -1,7 +1,8 @@
 //! Asking the back office how cards stand: the full comparison, which finds what push, feed and CRL have lost, and the second look
-//! at a card some days after issuance (SP 800-157r1 section 2.4).
+//! at a card some days after issuance (SP 800-157 of 2014, section 2.1; its revision looks from the other end, section 2.4).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use back_office::{CARD_STATES_AT_ONCE, CardName, RegisterState, Standing};
 use ca_core::card::identity::KeyIdentifier;
@@ -20,6 +21,8 @@ use crate::role::CaRole;
 
 /// Cards that are asked about at once.
 const PAGE: u32 = 500;
+/// The pauses after which a question is asked again.
+const PATIENCE: [Duration; 4] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
 /// A card certificate, and what is known of it here.
 struct Known {
@@ -98,7 +101,7 @@ impl CaRole {
         for some in cards.chunks(CARD_STATES_AT_ONCE) {
             let name =
                 |card: &Known| CardName { issuer_key_id: card.issuer_key_id.as_bytes().to_vec(), serial: card.serial.as_bytes().to_vec() };
-            let states = self.back_office.card_states(&some.iter().map(name).collect::<Vec<_>>())?;
+            let states = self.card_states(&some.iter().map(name).collect::<Vec<_>>())?;
             for (card, state) in some.iter().zip(states) {
                 let Some(state) = state else {
                     metrics::counter!("tsunagi_ca_cards_unknown_to_back_office_total").increment(1);
@@ -112,6 +115,23 @@ impl CaRole {
         metrics::counter!("tsunagi_ca_card_differences_total").increment(different as u64);
         self.apply(events)?;
         Ok(different)
+    }
+}
+
+impl CaRole {
+    /// Asks how cards stand, and again after a while where the back office is out of reach for a moment: the comparison of a whole
+    /// country's cards takes tens of thousands of questions, and must not come to nothing by one lost answer.
+    fn card_states(&self, cards: &[CardName]) -> Result<Vec<Option<RegisterState>>, CaFault> {
+        for pause in PATIENCE {
+            match self.back_office.card_states(cards) {
+                Err(fault) if fault.is_passing() => {
+                    tracing::warn!(fault = %Chain(&fault), "the back office is asked again how cards stand")
+                }
+                answer => return Ok(answer?),
+            }
+            self.rest(pause)?;
+        }
+        Ok(self.back_office.card_states(cards)?)
     }
 }
 
