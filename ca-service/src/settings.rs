@@ -63,7 +63,7 @@ pub struct ScheduleSettings {
     pub expire: String,
     /// Holds past the policy's deadline become revocations. Default `30 */10 * * * *`.
     pub hold_deadlines: String,
-    /// Cards are looked at a second time, days after issuance (SP 800-157r1 section 2.2). Default `0 15 * * * *`, hourly.
+    /// Cards are looked at a second time, days after issuance. Default `0 15 * * * *`, hourly.
     pub second_looks: String,
     /// Every linked card's state is compared with the back office's. Default `0 0 18 * * *`, daily (3:00 in Japan).
     pub compare: String,
@@ -135,7 +135,8 @@ impl Default for MassSettings {
     }
 }
 
-/// The second look at a card after issuance: a card that was stolen before the report came in.
+/// The second look at a card after issuance: a card that was stolen before the report came in (NIST SP 800-157 of 2014, section
+/// 2.1: seven days).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecondLookSettings {
@@ -206,7 +207,7 @@ impl LifeSettings {
             ("evidence.comparison_seconds", self.evidence.comparison_seconds, 1, 7_776_000),
             ("mass.second_person_above", self.mass.second_person_above, 0, 1_000_000),
             ("mass.approval_hours", self.mass.approval_hours, 1, 720),
-            // SP 800-157r1: the second look is to come within 7 days; nobody needs it after a year.
+            // After a year, nobody needs one.
             ("second_look.after_days", self.second_look.after_days, 0, 366),
             ("device_commands.life_days", commands.life_days, 1, 3_660),
             ("device_commands.backoff.first_seconds", commands.backoff.first_seconds, 1, 86_400),

@@ -1,4 +1,4 @@
-//! What holders are told over another way than their phone (NIST SP 800-157r1 section 2.4.2): at least once, and by one name each.
+//! What holders are told over another way than their phone (NIST SP 800-157r1 section 2.2): at least once, and by one name each.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

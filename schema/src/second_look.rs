@@ -1,5 +1,5 @@
 //! The second look at a card certificate some days after issuance: a card may have been stolen before it was reported (NIST SP
-//! 800-157r1 section 2.4).
+//! 800-157 of 2014, section 2.1; its revision looks from the other end, section 2.4).
 
 use ca_core::card::identity::CardIdentity;
 use ca_core::kind::CertificateKind;

@@ -9,7 +9,7 @@ use fluent::{FluentArgs, FluentResource};
 /// What a notice is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NoticeTemplate {
-    /// A certificate was issued (SP 800-157r1: the holder is told of each binding).
+    /// A certificate was issued (SP 800-157r1 section 2.2: the holder is told of each binding).
     CertificateIssued,
     /// A certificate was put on hold, for a first or for one more cause.
     CertificateHeld,
