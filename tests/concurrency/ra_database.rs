@@ -358,7 +358,10 @@ fn a_flood_of_rows_and_transactions_held_open_do_not_keep_a_true_cascade_waiting
         stop.store(true, Ordering::Relaxed);
     });
     let waited = waited.into_inner().unwrap();
-    println!("from the feed to the end of the certificates: {waited:?}");
+    let rows = "SELECT convert_to(concat(count(*), ' card events, ', count(*) FILTER (WHERE applied_at IS NULL), ' of them waiting; ', \
+                (SELECT count(*) FROM instruction), ' instructions'), 'UTF8') FROM card_event_inbox";
+    let rows = String::from_utf8(rooms.reader.octets_for_test(rows).unwrap().remove(0)).unwrap();
+    println!("{rows}; from the feed to the end of the certificates: {waited:?}");
     // The feed is read each second; all else is the flood's doing.
     assert!(waited.iter().all(|waited| *waited < Duration::from_secs(5)), "{waited:?}");
     assert_eq!(replayed(&rooms.reader), stored(&rooms.reader));
