@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cascade;
+mod life;
 mod listeners;
 mod roles;
 mod status;
@@ -41,6 +42,13 @@ fn each_listener_lets_in_whom_and_what_it_should_and_nothing_else() {
 }
 
 #[test]
+fn issuance_stops_where_nothing_is_known_of_cards_and_one_process_serves_a_file() {
+    let mut installation = Installation::serving(support::Store::Sqlite);
+    life::a_second_process_is_turned_away(&installation);
+    life::old_news_of_cards_stop_issuance_and_nothing_else(&mut installation);
+}
+
+#[test]
 fn metrics_count_what_happens_and_neither_they_nor_the_logs_tell_of_whom() {
     watching::sees_everything_but_the_person(&Installation::serving(support::Store::Sqlite));
 }
@@ -49,4 +57,10 @@ fn metrics_count_what_happens_and_neither_they_nor_the_logs_tell_of_whom() {
 #[test]
 fn three_processes_on_one_database_are_one_service_and_a_killed_ca_loses_nothing() {
     roles::work_together_as_processes_of_their_own();
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn holds_orders_and_schedules_go_through_several_processes_as_through_one() {
+    roles::hold_and_release_as_processes_of_their_own();
 }

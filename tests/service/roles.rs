@@ -9,6 +9,7 @@ use sandbox::phone::{Application, Enrolment, RaAnswer, RaClient, build_applicati
 use sandbox::reason::Reason;
 use sandbox::relying_party::{OcspWish, Status, ask_ocsp, fetch_crl};
 
+use crate::life;
 use crate::support::{Installation, PATIENCE, Store, free_addresses, until, until_within};
 
 /// More than a dead CA's lead lasts.
@@ -73,6 +74,42 @@ pub(crate) fn work_together_as_processes_of_their_own() {
     serials.sort_unstable();
     listed.sort_unstable();
     assert_eq!(listed, serials);
+}
+
+/// Two processes of the CA, of which one leads.
+pub(crate) fn hold_and_release_as_processes_of_their_own() {
+    let mut installation = Installation::prepare(Store::Postgres);
+    installation.set("ra.limits.listener.requests_per_second", "0");
+    installation.set("ca.schedules.expire", "* * * * * *");
+    life::let_holds_be_lifted(&mut installation);
+    let [ra_telemetry, status_telemetry] = free_addresses();
+    let mut first = installation.start_role("ca-1", &["ca"], None);
+    let _ra = installation.start_role("ra", &["ra"], Some(ra_telemetry));
+    let _status = installation.start_role("status", &["status"], Some(status_telemetry));
+    installation.await_ready(ra_telemetry);
+    installation.await_ready(status_telemetry);
+    installation.await_beacon();
+    let leader = installation.reader().lease("ca").unwrap().unwrap();
+    let second = installation.start_role("ca-2", &["ca"], None);
+    installation.back_office.set_push(Some(&installation.push_target())).unwrap();
+
+    life::cards_are_held_and_released(&installation);
+    life::people_are_obeyed_if_they_may(&installation);
+
+    // All of that was the first one's work, and what is regular, too: it still leads, as it did from the beginning.
+    let reader = installation.reader();
+    let lease = reader.lease("ca").unwrap().unwrap();
+    assert_eq!((&lease.owner, lease.epoch), (&leader.owner, leader.epoch));
+    assert!(!second.said().contains("CRL published"), "{}", second.said());
+    // Stopped in good order it gives up the lead, and the second goes on with all of it.
+    assert!(first.stop().success());
+    until("the second process leads", || reader.lease("ca").unwrap().filter(|lease| lease.owner != leader.owner));
+    let stopped = chrono::Utc::now();
+    until("the second one keeps what is regular", || {
+        let finished = life::schedule(&installation, "expire")["last_finished_at"].as_str()?.parse::<chrono::DateTime<chrono::Utc>>();
+        (finished.unwrap() > stopped).then_some(())
+    });
+    life::people_are_obeyed_if_they_may(&installation);
 }
 
 /// Asks with the token until the CA has decided, and for the same again by sending the same octets.
