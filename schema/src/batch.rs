@@ -290,7 +290,7 @@ fn decode(row: &mut Fields<'_, '_, '_>) -> Result<Batch, StoreFault> {
 fn told(id: BatchId, scope: &Scope, change: &BatchChange, order: &Order) -> Value {
     let mut data = json!({
         "batch": id.0, "by": order.origin,
-        "scope": {"issuer_key_id": hex::encode(scope.issuer_key_id.as_bytes())},
+        "scope": {"issuer_key_id": scope.issuer_key_id.to_string()},
     });
     if let Some(point) = &scope.distribution_point_sha256 {
         data["scope"]["distribution_point_sha256"] = json!(point.to_string());

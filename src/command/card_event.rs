@@ -5,9 +5,12 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
+use ca_core::card::identity::KeyIdentifier;
+use ca_core::revocation::RevocationReason;
+use ca_core::serial::SerialNumber;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use schema::card_event::CardChangeKind;
+use schema::card_event::{CardChange, CardChangeKind};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -77,16 +80,34 @@ fn count(file: &Path, from: u64) -> Result<BTreeMap<String, u64>, Failure> {
     let mut counted = BTreeMap::new();
     for line in Lines::open(file, from)? {
         let (number, text) = line?;
-        let event: ra_api::CardEventBody = serde_json::from_str(&text).map_err(|error| {
-            Failure::other(format!("{}, line {number}: no card event: {error}", file.display())).with_code("line_malformed")
-        })?;
-        let kind: CardChangeKind = event
-            .kind
-            .parse()
-            .map_err(|error| Failure::other(format!("{}, line {number}: type: {error}", file.display())).with_code("line_malformed"))?;
+        let kind = read_event(&text)
+            .map_err(|complaint| Failure::other(format!("{}, line {number}: {complaint}", file.display())).with_code("line_malformed"))?;
         *counted.entry(kind.to_string()).or_default() += 1;
     }
+    if counted.is_empty() && from > 1 {
+        return Err(Failure::usage(format!("{} has nothing from line {from} on", file.display())));
+    }
     Ok(counted)
+}
+
+/// Reads an event as the server will: what it would refuse for its form is found before anything is sent.
+fn read_event(text: &str) -> Result<CardChangeKind, String> {
+    let event: ra_api::CardEventBody = serde_json::from_str(text)
+        .map_err(|error| format!("no card event: {}", error.to_string().replace(" at line 1 column ", " at column ")))?;
+    if !(1..=128).contains(&event.event_id.len()) || !event.event_id.bytes().all(|octet| octet.is_ascii_graphic()) {
+        return Err("event_id: 1 to 128 visible ASCII characters".to_owned());
+    }
+    let issuer_key_id = KeyIdentifier::from_hex(&event.issuer_key_id);
+    issuer_key_id.ok_or("issuer_key_id: 1 to 64 octets in hexadecimal")?;
+    SerialNumber::from_hex(&event.serial).map_err(|error| format!("serial: {error}"))?;
+    if event.sequence < 0 {
+        return Err("sequence: must not be negative".to_owned());
+    }
+    let kind: CardChangeKind = event.kind.parse().map_err(|error| format!("type: {error}"))?;
+    let reason = event.reason.as_deref().map(str::parse::<RevocationReason>).transpose().map_err(|error| format!("reason: {error}"))?;
+    CardChange::new(kind, reason, event.occurred_at)
+        .ok_or("reason: there is one with revoked and with nothing else, and certificateHold is no revocation")?;
+    Ok(kind)
 }
 
 /// Sends them; gives how many were known. A failure says where to go on.
@@ -96,9 +117,8 @@ fn deliver(arguments: &Import, bar: &ProgressBar) -> Result<u64, Failure> {
     let mut delivery = Delivery::default();
     let mut send = |delivery: &mut Delivery| -> Result<(), Failure> {
         let Some(first) = delivery.first else { return Ok(()) };
-        let answer = client
-            .deliver("/v1/card-events", &delivery.body())
-            .map_err(|failure| failure.and(&format!("Everything before line {first} is in the store: go on with --resume-from {first}")))?;
+        let answer =
+            client.deliver("/v1/card-events", &delivery.body()).map_err(|failure| failure.and(&broken(first, arguments.resume_from)))?;
         known += answer["known"].as_u64().unwrap_or(0);
         bar.inc(delivery.count as u64);
         *delivery = Delivery::default();
@@ -113,6 +133,15 @@ fn deliver(arguments: &Import, bar: &ProgressBar) -> Result<u64, Failure> {
     }
     send(&mut delivery)?;
     Ok(known)
+}
+
+/// Where to go on after a break in the delivery that begins with this line.
+fn broken(first: u64, from: u64) -> String {
+    if first <= from {
+        "No line is known to be in the store".to_owned()
+    } else {
+        format!("Everything before line {first} is in the store: go on with --resume-from {first}")
+    }
 }
 
 /// Events that go together, and the line of the first.
@@ -207,6 +236,28 @@ mod tests {
     fn lines_keep_their_numbers_and_empty_ones_are_passed_over() {
         assert_eq!(lines("a\n\n  b \r\nc", 1), [Ok((1, "a".into())), Ok((3, "b".into())), Ok((4, "c".into()))]);
         assert_eq!(lines("a\n\nb\nc\n", 3), [Ok((3, "b".into())), Ok((4, "c".into()))]);
+    }
+
+    #[test]
+    fn what_the_server_would_refuse_is_found_before_anything_is_sent() {
+        let sound = r#"{"event_id":"e","issuer_key_id":"0a","serial":"01","sequence":1,"type":"revoked","reason":"superseded","occurred_at":"2026-11-21T09:00:00Z"}"#;
+        assert_eq!(read_event(sound), Ok(CardChangeKind::Revoked));
+        for (from, to, expected) in [
+            (r#""e""#, r#""a b""#, "event_id"),
+            (r#""0a""#, r#""0""#, "issuer_key_id"),
+            (r#""01""#, r#""zz""#, "serial"),
+            (":1,", ":-1,", "sequence"),
+            ("revoked", "flown", "type"),
+            (r#""reason":"superseded","#, "", "reason"),
+            ("revoked", "held", "reason"),
+            ("superseded", "nonsense", "reason"),
+            ("2026", "x", "at column"),
+        ] {
+            let complaint = read_event(&sound.replacen(from, to, 1)).unwrap_err();
+            assert!(complaint.contains(expected) && !complaint.contains("line 1"), "{complaint}");
+        }
+        assert!(broken(7, 7).starts_with("No line"));
+        assert!(broken(501, 1).contains("--resume-from 501"));
     }
 
     #[test]

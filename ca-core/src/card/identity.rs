@@ -16,12 +16,18 @@ impl KeyIdentifier {
         (1..=64).contains(&octets.len()).then_some(Self(octets))
     }
 
+    /// The octets of `digits`, hexadecimal in either case; `None` if they are no such octets.
+    pub fn from_hex(digits: &str) -> Option<Self> {
+        hex::decode(digits).ok().and_then(Self::new)
+    }
+
     /// The octets.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
+/// Lower-case hexadecimal digits.
 impl fmt::Display for KeyIdentifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(&self.0))

@@ -66,7 +66,7 @@ pub(super) fn optional_digest<'de, D: Deserializer<'de>>(deserializer: D) -> Res
 
 pub(super) fn key_identifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyIdentifier, D::Error> {
     let text = String::deserialize(deserializer)?;
-    hex::decode(text).ok().and_then(KeyIdentifier::new).ok_or_else(|| D::Error::custom("not a key identifier in hexadecimal digits"))
+    KeyIdentifier::from_hex(&text).ok_or_else(|| D::Error::custom("not a key identifier in hexadecimal digits"))
 }
 
 pub(super) fn optional_serial<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SerialNumber>, D::Error> {
