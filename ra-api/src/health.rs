@@ -21,7 +21,7 @@ pub(crate) struct Health {
 
 /// All is well.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct HealthAnswer {
+pub(crate) struct HealthAnswer {
     /// `live` or `ready`.
     #[schema(example = "ready")]
     pub status: &'static str,

@@ -2,12 +2,12 @@
 //!
 //! [`HolderApi`] and [`OperatorApi`] are put together from their parts and served by [`serve_holders`] and [`serve_operators`].
 //! Handlers read, call the domain, and write; what every request has in common (bounds, correlation id, problem details) is in
-//! [`edge`].
+//! `edge`.
 
 mod challenges;
 mod decisions;
 mod document;
-pub mod edge;
+mod edge;
 mod health;
 mod holders;
 mod instructions;
@@ -22,23 +22,12 @@ mod tls;
 mod view;
 
 pub use ca_core::instruction::operator::Role;
-pub use challenges::{Beacons, ChallengeAnswer};
 pub use decisions::{Decisions, Undecided};
 pub use document::openapi;
-pub use health::HealthAnswer;
 pub use holders::{
-    AcceptedAnswer, ApplicationAnswer, CardStatusPlaces, CertificateAnswer, CommandAnswer, CommandKeyAnswer, CommandKeysAnswer,
-    CommandResult, CommandResultAnswer, CommandResultBody, CommandsAnswer, EvidenceFailure, EvidenceLimits, EvidencePlan, EvidenceSource,
-    HolderApi, HolderParts, IssuedAnswer, LeftBehindAnswer, NetworkEvidence, StatusSource,
+    CardStatusPlaces, EvidenceFailure, EvidenceLimits, EvidencePlan, EvidenceSource, HolderApi, HolderParts, NetworkEvidence, StatusSource,
 };
-pub use instructions::{InstructionAnswer, OwnCertificate, OwnCertificates};
-pub use operators::{
-    About, BatchAnswer, CardEventBody, CardEventsAnswer, CardEventsBody, DeviceAnswer, DevicesAnswer, FoundCertificate, HistoryAnswer,
-    HoldView, HolderAnswer, HolderQuestion, LookupAnswer, LookupsAnswer, LookupsQuestion, MassAnswer, MassQuestion, OperatorApi,
-    OperatorParts, PseudonymAnswer, PseudonymsAnswer, PseudonymsQuestion, ScheduleAnswer, SchedulesAnswer, ScopeBody,
-};
-pub use routes::Route;
+pub use operators::{CardEventBody, OperatorApi, OperatorParts};
 pub use server::{serve_holders, serve_operators};
 pub use settings::{HolderSettings, ListenerSettings, OperatorSettings, SettingsRefusal};
 pub use tls::{TlsFault, holder_tls, operator_tls};
-pub use view::{ByView, CertificateName, CertificateView, CommandView, DeviceView, EvidenceView, StoryView};

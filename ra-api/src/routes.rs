@@ -9,7 +9,7 @@ use crate::problem::Problem;
 
 /// One route of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
+pub(crate) struct Route {
     /// The method; any other on the same path is answered 405.
     pub method: Method,
     /// The path, with its parameters in braces.

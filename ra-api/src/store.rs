@@ -21,3 +21,8 @@ pub(crate) fn problem(doing: &'static str, fault: &StoreFault) -> Problem {
         other => Problem::fault(doing, other),
     }
 }
+
+/// What was just stored is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not in the store")]
+pub(crate) struct Vanished;

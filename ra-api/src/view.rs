@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 /// A smartphone certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct CertificateView {
+pub(crate) struct CertificateView {
     /// `signature` or `authentication`.
     #[schema(example = "signature")]
     pub kind: &'static str,
@@ -39,7 +39,7 @@ pub struct CertificateView {
 
 /// A certificate by its kind and serial number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct CertificateName {
+pub(crate) struct CertificateName {
     /// `signature` or `authentication`.
     #[schema(example = "signature")]
     pub kind: &'static str,
@@ -50,7 +50,7 @@ pub struct CertificateName {
 
 /// A phone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct DeviceView {
+pub(crate) struct DeviceView {
     /// What it is called here.
     #[schema(pattern = "^[0-9a-f]{32}$")]
     pub device: String,
@@ -74,7 +74,7 @@ pub struct DeviceView {
 
 /// A command to a phone, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct CommandView {
+pub(crate) struct CommandView {
     /// What it is called.
     #[schema(pattern = "^[0-9a-f]{32}$")]
     pub command: String,
@@ -106,7 +106,7 @@ pub struct CommandView {
 
 /// One thing that happened to a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct StoryView {
+pub(crate) struct StoryView {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: DateTime<Utc>,
@@ -131,7 +131,7 @@ pub struct StoryView {
 /// Who or what was behind a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "who")]
-pub enum ByView {
+pub(crate) enum ByView {
     /// An operator.
     Operator {
         /// The name in the operator's certificate; not told to holders.
@@ -160,7 +160,7 @@ pub enum ByView {
 /// What a change rests on: one member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum EvidenceView {
+pub(crate) enum EvidenceView {
     /// A signed instruction, by the SHA-256 of its octets, in hexadecimal.
     Instruction(String),
     /// A card-signed application, by the SHA-256 of its octets, in hexadecimal.

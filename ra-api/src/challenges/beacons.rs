@@ -11,7 +11,7 @@ use schema::{Reader, StoreFault};
 const KEPT: Duration = Duration::from_secs(1);
 
 /// The beacons in force. Blocks while it reads the store.
-pub struct Beacons {
+pub(crate) struct Beacons {
     reader: Reader,
     lifetime: TimeDelta,
     least_left: TimeDelta,
@@ -20,12 +20,12 @@ pub struct Beacons {
 
 impl Beacons {
     /// Beacons that are good for `lifetime`; a challenge is made only on one that is good for `least_left` more.
-    pub fn new(reader: Reader, lifetime: TimeDelta, least_left: TimeDelta) -> Self {
+    pub(crate) fn new(reader: Reader, lifetime: TimeDelta, least_left: TimeDelta) -> Self {
         Self { reader, lifetime, least_left, known: Mutex::new(None) }
     }
 
     /// The newest, if a challenge may be made on it now, and when that challenge ends.
-    pub fn current(&self, now: DateTime<Utc>) -> Result<Option<(Beacon, DateTime<Utc>)>, StoreFault> {
+    pub(crate) fn current(&self, now: DateTime<Utc>) -> Result<Option<(Beacon, DateTime<Utc>)>, StoreFault> {
         let newest = match self.kept() {
             Some(beacons) => beacons,
             None => self.read(now)?,
@@ -38,13 +38,13 @@ impl Beacons {
     }
 
     /// Whether [`Self::current`] will answer without reading the store.
-    pub fn are_fresh(&self) -> bool {
+    pub(crate) fn are_fresh(&self) -> bool {
         self.kept().is_some()
     }
 
     /// The beacons among which that of `challenge` must be. Reads again where it is none of those known: another RA process may
     /// have seen a newer one.
-    pub fn for_challenge(&self, challenge: &[u8; 48], now: DateTime<Utc>) -> Result<Vec<Beacon>, StoreFault> {
+    pub(crate) fn for_challenge(&self, challenge: &[u8; 48], now: DateTime<Utc>) -> Result<Vec<Beacon>, StoreFault> {
         match self.kept() {
             Some(beacons) if beacons.iter().any(|beacon| beacon.value == challenge[..32]) => Ok(beacons),
             _ => self.read(now),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data};
 use actix_web::{CustomizeResponder, Responder};
-use ca_core::application::challenge::{Challenge, ChallengeKey, ChallengeRefusal};
+use ca_core::application::challenge::{Beacon, Challenge, ChallengeKey, ChallengeRefusal};
 use ca_core::clock::Clock;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use policies::ChallengePolicy;
@@ -15,7 +15,7 @@ use schema::{Reader, StoreFault};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use beacons::Beacons;
+pub(crate) use beacons::Beacons;
 
 use crate::problem::{ChallengeProblems, Problem};
 use crate::store;
@@ -55,16 +55,17 @@ impl ChallengeDesk {
         self.key.check(challenge)
     }
 
-    /// Whether `challenge` is fresh. May block.
-    pub(crate) fn check_fresh(&self, challenge: &Challenge, now: DateTime<Utc>) -> Result<(), ChallengeFault> {
+    /// Whether `challenge` is fresh; if so, the beacons in force, of which its own is one. May block.
+    pub(crate) fn check_fresh(&self, challenge: &Challenge, now: DateTime<Utc>) -> Result<Vec<Beacon>, ChallengeFault> {
         let beacons = self.beacons.for_challenge(challenge.as_bytes(), now).map_err(ChallengeFault::Store)?;
-        challenge.check_beacon(&beacons, self.lifetime, now).map_err(ChallengeFault::Refused)
+        challenge.check_beacon(&beacons, self.lifetime, now).map_err(ChallengeFault::Refused)?;
+        Ok(beacons)
     }
 }
 
 /// A challenge to put into an application or an instruction.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ChallengeAnswer {
+pub(crate) struct ChallengeAnswer {
     /// 48 octets in base64: 64 characters, to be used as they stand, both in the statement and in each certification request.
     #[schema(pattern = "^[A-Za-z0-9+/]{64}$")]
     pub challenge: String,

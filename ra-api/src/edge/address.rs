@@ -13,7 +13,7 @@ const REMEMBERED: usize = 10_000;
 const SWEEP_EVERY: u64 = 4_096;
 
 /// A rate and a burst for each client address (GCRA). An IPv6 address counts by its /64: that is what one client has.
-pub struct AddressLimits {
+pub(crate) struct AddressLimits {
     limiter: Option<DefaultKeyedRateLimiter<IpAddr>>,
     clock: DefaultClock,
     checks: AtomicU64,
@@ -21,13 +21,13 @@ pub struct AddressLimits {
 
 impl AddressLimits {
     /// `per_second` requests each second in the long run and `burst` at once; 0 each second means no limit.
-    pub fn new(per_second: u32, burst: u32) -> Self {
+    pub(crate) fn new(per_second: u32, burst: u32) -> Self {
         let quota = NonZeroU32::new(per_second).map(|rate| Quota::per_second(rate).allow_burst(NonZeroU32::new(burst).unwrap_or(rate)));
         Self { limiter: quota.map(RateLimiter::keyed), clock: DefaultClock::default(), checks: AtomicU64::new(0) }
     }
 
     /// Counts one request; an error says after how many seconds the next is welcome.
-    pub fn check(&self, address: Option<IpAddr>) -> Result<(), u64> {
+    pub(crate) fn check(&self, address: Option<IpAddr>) -> Result<(), u64> {
         let Some(limiter) = &self.limiter else {
             return Ok(());
         };

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 
 /// What a body may be.
 #[derive(Debug, Clone, Copy)]
-pub struct BoundedBody {
+pub(crate) struct BoundedBody {
     /// The only content type accepted (RFC 9110 section 8.3); parameters do not count.
     pub content_type: &'static str,
     /// Octets at most.
@@ -24,7 +24,7 @@ pub struct BoundedBody {
 impl BoundedBody {
     /// Reads the body. Refuses by content type and announced length before it reads anything, and stops at the first octet too
     /// many.
-    pub async fn read(&self, request: &HttpRequest, payload: Payload) -> Result<Vec<u8>, Problem> {
+    pub(crate) async fn read(&self, request: &HttpRequest, payload: Payload) -> Result<Vec<u8>, Problem> {
         if !content_type_is(request, self.content_type) {
             return Err(Problem::new("content_type_unsupported", format!("The body must be {}.", self.content_type)));
         }
@@ -46,7 +46,7 @@ impl BoundedBody {
 }
 
 /// Reads a question in JSON, of `octets` at most.
-pub async fn read_question<T: DeserializeOwned>(
+pub(crate) async fn read_question<T: DeserializeOwned>(
     request: &HttpRequest,
     payload: Payload,
     octets: usize,
@@ -61,7 +61,7 @@ pub async fn read_question<T: DeserializeOwned>(
 }
 
 /// Whether the request's content type is `expected`, whatever its parameters.
-pub fn content_type_is(request: &HttpRequest, expected: &str) -> bool {
+fn content_type_is(request: &HttpRequest, expected: &str) -> bool {
     let mut values = request.headers().get_all(CONTENT_TYPE);
     let (Some(value), None) = (values.next(), values.next()) else {
         return false;

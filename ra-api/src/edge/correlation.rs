@@ -6,16 +6,16 @@ use actix_web::http::header::HeaderName;
 use ring::rand::{SecureRandom, SystemRandom};
 
 /// The header that carries the correlation id in every answer.
-pub const CORRELATION_HEADER: HeaderName = HeaderName::from_static("tsunagi-correlation-id");
+pub(crate) const CORRELATION_HEADER: HeaderName = HeaderName::from_static("tsunagi-correlation-id");
 
 /// Names one exchange: 16 random octets, in lower-case hexadecimal. Always drawn here: one that a caller chose could be made
 /// to look like another's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CorrelationId([u8; 16]);
+pub(crate) struct CorrelationId([u8; 16]);
 
 impl CorrelationId {
     /// Draws one. Where the machine gives no random octets it is all zeros: a request must not fail for its name.
-    pub fn draw() -> Self {
+    pub(crate) fn draw() -> Self {
         let mut octets = [0; 16];
         if SystemRandom::new().fill(&mut octets).is_err() {
             octets = [0; 16];

@@ -6,7 +6,7 @@ mod body;
 mod correlation;
 mod passage;
 
-pub use address::AddressLimits;
-pub use body::{BoundedBody, content_type_is, read_question};
-pub use correlation::{CORRELATION_HEADER, CorrelationId};
-pub use passage::{Edge, pass};
+pub(crate) use address::AddressLimits;
+pub(crate) use body::{BoundedBody, read_question};
+pub(crate) use correlation::{CORRELATION_HEADER, CorrelationId};
+pub(crate) use passage::{Edge, pass};

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::settings::ListenerSettings;
 
 /// The bounds of one listener, shared by all its workers.
-pub struct Edge {
+pub(crate) struct Edge {
     listener: &'static str,
     concurrent: Semaphore,
     addresses: AddressLimits,
@@ -27,7 +27,7 @@ pub struct Edge {
 
 impl Edge {
     /// The bounds that `settings` say, for the listener of this name.
-    pub fn new(listener: &'static str, settings: &ListenerSettings) -> Arc<Self> {
+    pub(crate) fn new(listener: &'static str, settings: &ListenerSettings) -> Arc<Self> {
         Arc::new(Self {
             listener,
             concurrent: Semaphore::new(settings.concurrent_requests.min(Semaphore::MAX_PERMITS)),
@@ -39,7 +39,7 @@ impl Edge {
 
 /// Lets a request through to its handler, within the bounds, and its answer out: with a correlation id, and as problem details
 /// if it is a failure. To be the outermost middleware.
-pub async fn pass(
+pub(crate) async fn pass(
     edge: Arc<Edge>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

@@ -12,7 +12,7 @@ use super::ticket::Ticket;
 /// The state of an application that was not refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
-pub enum ApplicationAnswer {
+pub(crate) enum ApplicationAnswer {
     /// The certificates are issued.
     Issued(IssuedAnswer),
     /// Accepted; the CA has not decided yet.
@@ -21,7 +21,7 @@ pub enum ApplicationAnswer {
 
 /// An application whose certificates are issued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct IssuedAnswer {
+pub(crate) struct IssuedAnswer {
     /// The SHA-256 of the application's octets, in hexadecimal.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub application_id: String,
@@ -45,7 +45,7 @@ pub struct IssuedAnswer {
 
 /// A certificate of an earlier owner that the phone found in itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct LeftBehindAnswer {
+pub(crate) struct LeftBehindAnswer {
     /// `signature` or `authentication`, as the phone named it.
     #[schema(example = "signature")]
     pub kind: &'static str,
@@ -60,7 +60,7 @@ pub struct LeftBehindAnswer {
 
 /// One issued certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct CertificateAnswer {
+pub(crate) struct CertificateAnswer {
     /// `signature` or `authentication`.
     #[schema(example = "signature")]
     pub kind: &'static str,
@@ -73,7 +73,7 @@ pub struct CertificateAnswer {
 
 /// An application that is accepted and not yet decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct AcceptedAnswer {
+pub(crate) struct AcceptedAnswer {
     /// The SHA-256 of the application's octets, in hexadecimal.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub application_id: String,

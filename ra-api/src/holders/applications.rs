@@ -121,7 +121,7 @@ async fn await_decision(state: &HolderState, digest: Sha256Digest, id: Applicati
     state.decisions.wait(Undecided::Application(id), state.decision_wait).await;
     metrics::histogram!("tsunagi_application_step_seconds", "step" => "decision").record(begin.elapsed().as_secs_f64());
     // Whatever the events said: the store has the last word.
-    look(state, digest).await?.ok_or_else(|| Problem::fault("looking for an accepted application", &Vanished))
+    look(state, digest).await?.ok_or_else(|| Problem::fault("looking for an accepted application", &store::Vanished))
 }
 
 /// What is known of the certificates that an earlier owner left in the phone.
@@ -173,7 +173,3 @@ fn answer(
         }
     }
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("it is not in the store")]
-struct Vanished;

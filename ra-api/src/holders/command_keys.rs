@@ -13,14 +13,14 @@ use crate::store;
 
 /// A set of keys (RFC 7517 section 5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct CommandKeysAnswer {
+pub(crate) struct CommandKeysAnswer {
     /// Oldest first: phones keep commands for long.
     pub keys: Vec<CommandKeyAnswer>,
 }
 
 /// A public key on P-256 (RFC 7517 section 4, RFC 7518 section 6.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct CommandKeyAnswer {
+pub(crate) struct CommandKeyAnswer {
     /// `EC`.
     #[schema(example = "EC")]
     pub kty: &'static str,

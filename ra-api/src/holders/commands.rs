@@ -20,14 +20,14 @@ use crate::store;
 
 /// The commands to a phone that are still open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct CommandsAnswer {
+pub(crate) struct CommandsAnswer {
     /// Oldest first.
     pub commands: Vec<CommandAnswer>,
 }
 
 /// A command to a phone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct CommandAnswer {
+pub(crate) struct CommandAnswer {
     /// What it is called.
     #[schema(pattern = "^[0-9a-f]{32}$")]
     pub id: String,
@@ -42,7 +42,7 @@ pub struct CommandAnswer {
 /// What became of a command.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CommandResultBody {
+pub(crate) struct CommandResultBody {
     /// `done` or `failed`.
     pub result: CommandResult,
     /// The same, signed: a compact JWS with ES256 by the key that the application named as `command_key`; there is one exactly
@@ -54,7 +54,7 @@ pub struct CommandResultBody {
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum CommandResult {
+pub(crate) enum CommandResult {
     /// It was carried out.
     Done,
     /// It could not be.
@@ -72,7 +72,7 @@ impl CommandResult {
 
 /// The result is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct CommandResultAnswer {
+pub(crate) struct CommandResultAnswer {
     /// The command it is about.
     #[schema(pattern = "^[0-9a-f]{32}$")]
     pub command: String,

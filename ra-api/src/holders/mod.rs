@@ -22,12 +22,13 @@ use ca_core::clock::Clock;
 use ca_core::instruction::InstructionVerifier;
 use schema::{Reader, Writer};
 
-pub use answer::{AcceptedAnswer, ApplicationAnswer, CertificateAnswer, IssuedAnswer, LeftBehindAnswer};
+pub(crate) use answer::{AcceptedAnswer, CertificateAnswer, IssuedAnswer, LeftBehindAnswer};
 pub(crate) use applications::{__path_apply, __path_ask_for_outcome};
-pub(crate) use command_keys::__path_list_command_keys;
-pub use command_keys::{CommandKeyAnswer, CommandKeysAnswer};
-pub(crate) use commands::{__path_ask_for_commands, __path_take_command_result};
-pub use commands::{CommandAnswer, CommandResult, CommandResultAnswer, CommandResultBody, CommandsAnswer};
+pub(crate) use command_keys::{__path_list_command_keys, CommandKeyAnswer, CommandKeysAnswer};
+pub(crate) use commands::{
+    __path_ask_for_commands, __path_take_command_result, CommandAnswer, CommandResult, CommandResultAnswer, CommandResultBody,
+    CommandsAnswer,
+};
 pub use evidence::{CardStatusPlaces, EvidenceFailure, EvidencePlan, EvidenceSource, NetworkEvidence, StatusSource};
 pub use freshness::EvidenceLimits;
 pub(crate) use key_compromises::__path_report_key_compromise;

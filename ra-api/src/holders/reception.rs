@@ -72,12 +72,10 @@ impl Reception {
         }
         // Before anybody is asked anything: an old application costs nobody else's time.
         let challenge = *signed.challenge();
-        self.challenges.check_fresh(&challenge, now).map_err(|fault| match fault {
+        let beacons = self.challenges.check_fresh(&challenge, now).map_err(|fault| match fault {
             ChallengeFault::Refused(refusal) => self.refused_challenge(&challenge, digest, &refusal, now),
             ChallengeFault::Store(fault) => store::problem("reading the beacons", &fault),
         })?;
-        let beacons = self.challenges.beacons().for_challenge(challenge.as_bytes(), now);
-        let beacons = beacons.map_err(|fault| store::problem("reading the beacons", &fault))?;
         self.freshness.check(&self.reader, now)?;
 
         let begin = Instant::now();

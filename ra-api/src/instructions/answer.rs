@@ -12,7 +12,7 @@ use crate::problem::Problem;
 
 /// The state of an instruction that was not refused.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct InstructionAnswer {
+pub(crate) struct InstructionAnswer {
     /// The SHA-256 of the instruction's octets, in hexadecimal.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub id: String,

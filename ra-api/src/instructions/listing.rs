@@ -31,14 +31,14 @@ pub(crate) struct ListingDesk {
 
 /// A holder's certificates.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct OwnCertificates {
+pub(crate) struct OwnCertificates {
     /// Oldest first; the newest hundred at most.
     pub certificates: Vec<OwnCertificate>,
 }
 
 /// One of a holder's certificates.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct OwnCertificate {
+pub(crate) struct OwnCertificate {
     /// The certificate.
     #[serde(flatten)]
     pub certificate: CertificateView,

@@ -18,9 +18,8 @@ use ca_core::instruction::InstructionVerifier;
 use schema::instruction::{InstructionForm, InstructionRecord, InstructionState, NewInstruction};
 use schema::{Reader, Writer};
 
-pub use answer::InstructionAnswer;
-pub(crate) use listing::ListingDesk;
-pub use listing::{OwnCertificate, OwnCertificates};
+pub(crate) use answer::InstructionAnswer;
+pub(crate) use listing::{ListingDesk, OwnCertificate, OwnCertificates};
 pub(crate) use reception::{Received, Side};
 
 use crate::challenges::ChallengeDesk;
@@ -121,7 +120,7 @@ impl InstructionDesk {
         self.decisions.wait(Undecided::Instruction(digest), self.decision_wait).await;
         metrics::histogram!("tsunagi_instruction_decision_seconds").record(begin.elapsed().as_secs_f64());
         // Whatever the events said: the store has the last word.
-        let record = self.look(digest).await?.ok_or_else(|| Problem::fault("looking for a stored instruction", &Vanished))?;
+        let record = self.look(digest).await?.ok_or_else(|| Problem::fault("looking for a stored instruction", &store::Vanished))?;
         answer::answer(&digest, record.state)
     }
 
@@ -139,7 +138,3 @@ impl InstructionDesk {
 fn is_decided(record: &InstructionRecord) -> bool {
     record.state != InstructionState::Waiting
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("it is not in the store")]
-struct Vanished;

@@ -25,7 +25,7 @@ const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 /// A delivery: all of it is taken or nothing.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CardEventsBody {
+pub(crate) struct CardEventsBody {
     /// The events, in any order; at most 1,000.
     #[schema(value_type = Vec<CardEventBody>)]
     pub events: Vec<Box<RawValue>>,
@@ -62,7 +62,7 @@ pub struct CardEventBody {
 
 /// The delivery is in the store.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct CardEventsAnswer {
+pub(crate) struct CardEventsAnswer {
     /// Events in the delivery.
     pub received: usize,
     /// Those among them that were known before.
@@ -116,8 +116,7 @@ fn read_event(text: &str, now: DateTime<Utc>) -> Result<CardEvent, String> {
     if !(1..=128).contains(&event.event_id.len()) || !event.event_id.bytes().all(|octet| octet.is_ascii_graphic()) {
         return Err("event_id must be 1 to 128 visible ASCII characters.".into());
     }
-    let issuer_key_id = hex::decode(&event.issuer_key_id).ok().and_then(KeyIdentifier::new);
-    let issuer_key_id = issuer_key_id.ok_or("issuer_key_id must be 1 to 64 octets in hexadecimal.")?;
+    let issuer_key_id = KeyIdentifier::from_hex(&event.issuer_key_id).ok_or("issuer_key_id must be 1 to 64 octets in hexadecimal.")?;
     let serial = SerialNumber::from_hex(&event.serial).map_err(|error| format!("serial: {error}."))?;
     if event.sequence < 0 {
         return Err("sequence must not be negative.".into());

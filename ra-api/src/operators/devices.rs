@@ -27,7 +27,7 @@ pub(crate) struct DevicesQuery {
 
 /// Some devices, in the order in which they were added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct DevicesAnswer {
+pub(crate) struct DevicesAnswer {
     /// At most 100.
     pub devices: Vec<DeviceView>,
     /// Where to go on, as the parameter `after`; not there at the end.
@@ -37,7 +37,7 @@ pub struct DevicesAnswer {
 
 /// Everything about a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct DeviceAnswer {
+pub(crate) struct DeviceAnswer {
     /// The device.
     #[serde(flatten)]
     pub device: DeviceView,

@@ -32,7 +32,7 @@ pub(crate) struct HistoryQuery {
 
 /// Everything about a certificate, its phone, and what happened to both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct HistoryAnswer {
+pub(crate) struct HistoryAnswer {
     /// The certificate.
     pub certificate: CertificateView,
     /// The SHA-256 of the profile by which it was issued, in hexadecimal.
@@ -57,7 +57,7 @@ pub struct HistoryAnswer {
 
 /// A hold that stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct HoldView {
+pub(crate) struct HoldView {
     /// `card-held`, `phone-lost` or `operator`.
     #[schema(example = "phone-lost")]
     pub cause: &'static str,

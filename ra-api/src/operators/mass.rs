@@ -18,7 +18,7 @@ use crate::view::ByView;
 /// Which cards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ScopeBody {
+pub(crate) struct ScopeBody {
     /// The key identifier of the card CA's key, in hexadecimal.
     #[schema(pattern = "^([0-9a-fA-F]{2}){1,64}$")]
     pub issuer_key_id: String,
@@ -31,21 +31,21 @@ pub struct ScopeBody {
 /// What a mass instruction would reach.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct MassQuestion {
+pub(crate) struct MassQuestion {
     /// Which cards.
     pub scope: ScopeBody,
 }
 
 /// What a mass instruction would reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct MassAnswer {
+pub(crate) struct MassAnswer {
     /// Live and held smartphone certificates that hang on the cards. The mass instruction names this as `expected`.
     pub count: u64,
 }
 
 /// A change of many certificates, under way or done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct BatchAnswer {
+pub(crate) struct BatchAnswer {
     /// What it is called.
     #[schema(example = "12")]
     pub id: String,
@@ -117,7 +117,7 @@ pub(crate) async fn show_batch(id: Path<String>, state: Data<OperatorState>) -> 
 impl ScopeBody {
     fn read(&self) -> Result<Scope, Problem> {
         let wrong = |what: &str| Problem::new("question_invalid", format!("scope.{what}"));
-        let issuer_key_id = hex::decode(&self.issuer_key_id).ok().and_then(KeyIdentifier::new);
+        let issuer_key_id = KeyIdentifier::from_hex(&self.issuer_key_id);
         let issuer_key_id = issuer_key_id.ok_or_else(|| wrong("issuer_key_id must be 1 to 64 octets in hexadecimal."))?;
         let point = self.distribution_point_sha256.as_deref();
         let point = point
@@ -138,7 +138,7 @@ impl From<Batch> for BatchAnswer {
             change,
             reason,
             scope: ScopeBody {
-                issuer_key_id: hex::encode(batch.scope.issuer_key_id.as_bytes()),
+                issuer_key_id: batch.scope.issuer_key_id.to_string(),
                 distribution_point_sha256: batch.scope.distribution_point_sha256.map(|digest| digest.to_string()),
             },
             by: ByView::for_operators(&batch.order.origin),

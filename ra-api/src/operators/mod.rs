@@ -4,9 +4,9 @@ mod access;
 mod card_events;
 mod devices;
 mod history;
+mod holders;
 mod identity;
 mod mass;
-mod people;
 mod schedules;
 mod verifiers;
 
@@ -22,22 +22,17 @@ use ca_core::pseudonym::PseudonymKey;
 use schema::{Reader, Writer};
 
 pub(crate) use access::{Access, admit};
-pub(crate) use card_events::__path_receive_card_events;
-pub use card_events::{CardEventBody, CardEventsAnswer, CardEventsBody};
-pub(crate) use devices::{__path_list_devices, __path_show_device};
-pub use devices::{DeviceAnswer, DevicesAnswer};
-pub(crate) use history::__path_tell_history;
-pub use history::{HistoryAnswer, HoldView};
+pub use card_events::CardEventBody;
+pub(crate) use card_events::{__path_receive_card_events, CardEventsAnswer, CardEventsBody};
+pub(crate) use devices::{__path_list_devices, __path_show_device, DeviceAnswer, DevicesAnswer};
+pub(crate) use history::{__path_tell_history, HistoryAnswer, HoldView};
+pub(crate) use holders::{__path_show_holder, HolderAnswer, HolderQuestion};
 pub(crate) use identity::remember_identity;
-pub(crate) use mass::{__path_dry_run, __path_show_batch};
-pub use mass::{BatchAnswer, MassAnswer, MassQuestion, ScopeBody};
-pub(crate) use people::__path_show_holder;
-pub use people::{HolderAnswer, HolderQuestion};
-pub(crate) use schedules::__path_list_schedules;
-pub use schedules::{ScheduleAnswer, SchedulesAnswer};
-pub(crate) use verifiers::{__path_give_pseudonyms, __path_look_up};
-pub use verifiers::{
-    About, FoundCertificate, LookupAnswer, LookupsAnswer, LookupsQuestion, PseudonymAnswer, PseudonymsAnswer, PseudonymsQuestion,
+pub(crate) use mass::{__path_dry_run, __path_show_batch, BatchAnswer, MassAnswer, MassQuestion, ScopeBody};
+pub(crate) use schedules::{__path_list_schedules, ScheduleAnswer, SchedulesAnswer};
+pub(crate) use verifiers::{
+    __path_give_pseudonyms, __path_look_up, About, FoundCertificate, LookupAnswer, LookupsAnswer, LookupsQuestion, PseudonymAnswer,
+    PseudonymsAnswer, PseudonymsQuestion,
 };
 
 use self::access::OperatorRoutes;
@@ -155,7 +150,7 @@ impl OperatorApi {
         routes.add(Access::INSTRUCTING, Method::POST, "/v1/instructions", instructions::instruct);
         routes.add(Access::OUTCOMES, Method::GET, "/v1/instructions/{id}", instructions::ask_for_instruction);
         routes.add(Access::READING, Method::GET, "/v1/certificates/{serial}/history", history::tell_history);
-        routes.add(Access::READING, Method::POST, "/v1/holders/show", people::show_holder);
+        routes.add(Access::READING, Method::POST, "/v1/holders/show", holders::show_holder);
         routes.add(Access::READING, Method::GET, "/v1/devices", devices::list_devices);
         routes.add(Access::READING, Method::GET, "/v1/devices/{id}", devices::show_device);
         routes.add(Access::READING, Method::GET, "/v1/schedules", schedules::list_schedules);

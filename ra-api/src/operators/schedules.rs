@@ -12,14 +12,14 @@ use crate::store;
 
 /// Every schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct SchedulesAnswer {
+pub(crate) struct SchedulesAnswer {
     /// By name.
     pub schedules: Vec<ScheduleAnswer>,
 }
 
 /// A schedule and its last run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ScheduleAnswer {
+pub(crate) struct ScheduleAnswer {
     /// What runs.
     #[schema(example = "hold-deadlines")]
     pub name: String,

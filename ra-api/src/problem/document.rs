@@ -9,7 +9,7 @@ use super::CATALOGUE;
 
 /// Problem details (RFC 9457 section 3) with two members of our own: `code` and `correlation_id`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ProblemDocument {
+pub(crate) struct ProblemDocument {
     /// `urn:tsunagi:problem:` and the code.
     #[serde(rename = "type")]
     #[schema(example = "urn:tsunagi:problem:challenge_expired")]
@@ -30,7 +30,7 @@ pub struct ProblemDocument {
 }
 
 /// Every code there is, for the OpenAPI document.
-pub struct ProblemCode;
+pub(crate) struct ProblemCode;
 
 impl PartialSchema for ProblemCode {
     fn schema() -> RefOr<Schema> {

@@ -13,7 +13,7 @@ use ca_core::chain::Chain;
 use ca_core::refusal::Refusal;
 
 pub use catalogue::{CATALOGUE, Entry, Group};
-pub use document::{ProblemCode, ProblemDocument};
+pub(crate) use document::{ProblemCode, ProblemDocument};
 pub(crate) use responses::{
     ApplicationProblems, CardEventProblems, ChallengeProblems, CommandProblems, CommandResultProblems, HealthProblems, InstructionProblems,
     InstructionStatusProblems, KeyCompromiseProblems, LookProblems, QuestionProblems, ReadinessProblems, StatusProblems,
@@ -27,7 +27,7 @@ use crate::edge::CorrelationId;
 /// document, because only there is the correlation id known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {detail}")]
-pub struct Problem {
+pub(crate) struct Problem {
     code: Cow<'static, str>,
     status: StatusCode,
     title: &'static str,
@@ -40,7 +40,7 @@ impl Problem {
     /// The problem with this code of the [`CATALOGUE`]; `detail` is a sentence for people about this occurrence.
     ///
     /// A code that the catalogue does not have (one that an older program stored) is told as it is, with status 422.
-    pub fn new(code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
         let code = code.into();
         let (status, title) = catalogue::find(&code).map_or((422, "Refused"), |entry| (entry.status, entry.title));
         Self {
@@ -54,12 +54,12 @@ impl Problem {
     }
 
     /// A refusal of the domain.
-    pub fn refusal(refusal: &impl Refusal) -> Self {
+    pub(crate) fn refusal(refusal: &impl Refusal) -> Self {
         Self::new(refusal.code(), refusal.to_string())
     }
 
     /// A fault of ours: logged in full, told in general.
-    pub fn fault(doing: &'static str, fault: &dyn std::error::Error) -> Self {
+    pub(crate) fn fault(doing: &'static str, fault: &dyn std::error::Error) -> Self {
         tracing::error!(doing, fault = %Chain(fault), "fault");
         Self::new(
             "internal_fault",
@@ -69,25 +69,25 @@ impl Problem {
 
     /// Tells the caller when asking again makes sense.
     #[must_use]
-    pub fn retry_after(mut self, seconds: u64) -> Self {
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
     }
 
     /// Tells which methods are allowed (RFC 9110 section 15.5.6).
     #[must_use]
-    pub fn allow(mut self, methods: &'static str) -> Self {
+    pub(crate) fn allow(mut self, methods: &'static str) -> Self {
         self.allow = Some(methods);
         self
     }
 
     /// The stable code.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         &self.code
     }
 
     /// The HTTP status.
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
 

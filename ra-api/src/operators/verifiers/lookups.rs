@@ -22,7 +22,7 @@ use crate::store;
 /// What is asked about certificates.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct LookupsQuestion {
+pub(crate) struct LookupsQuestion {
     /// Why it is asked, for the record.
     #[schema(min_length = 1, max_length = 256)]
     pub purpose: String,
@@ -39,7 +39,7 @@ pub struct LookupsQuestion {
 /// What is asked about a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum About {
+pub(crate) enum About {
     /// The certificate of the other kind of the same person: the one issued with it, else the one that stands, else the newest.
     OtherKind,
     /// The next certificate of the same kind of the same person.
@@ -54,14 +54,14 @@ pub enum About {
 
 /// The answers, in the order of the question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct LookupsAnswer {
+pub(crate) struct LookupsAnswer {
     /// One for each serial number asked about.
     pub answers: Vec<LookupAnswer>,
 }
 
 /// What there is about one certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct LookupAnswer {
+pub(crate) struct LookupAnswer {
     /// The serial number asked about.
     pub serial: String,
     /// What was found. Not there if there is nothing, or if the certificate asked about is not one of ours.
@@ -71,7 +71,7 @@ pub struct LookupAnswer {
 
 /// A certificate that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct FoundCertificate {
+pub(crate) struct FoundCertificate {
     /// `signature` or `authentication`.
     #[schema(example = "authentication")]
     pub kind: &'static str,
@@ -130,7 +130,7 @@ impl Subject {
         match (question.about, &question.issuer_key_id) {
             (About::Smartphone, None) => Err(wrong("issuer_key_id is missing: card certificates are named with their issuer's key.")),
             (About::Smartphone, Some(issuer)) => {
-                let issuer = hex::decode(issuer).ok().and_then(KeyIdentifier::new);
+                let issuer = KeyIdentifier::from_hex(issuer);
                 issuer.map(Self::Cards).ok_or_else(|| wrong("issuer_key_id must be 1 to 64 octets in hexadecimal."))
             }
             (About::OtherKind, None) => Ok(Self::Related(Relation::OtherKind)),
@@ -157,7 +157,7 @@ impl Subject {
 
 impl FoundCertificate {
     fn card(card: &CardIdentity, kind: CertificateKind) -> Self {
-        let issuer_key_id = Some(hex::encode(card.issuer_key_id.as_bytes()));
+        let issuer_key_id = Some(card.issuer_key_id.to_string());
         Self { kind: kind.as_str(), serial: card.serial.to_string(), issuer_key_id }
     }
 }

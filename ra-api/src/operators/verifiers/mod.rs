@@ -10,10 +10,8 @@ use schema::StoreFault;
 use schema::lookup::NewLookup;
 use serde_json::Value;
 
-pub(crate) use lookups::{__path_look_up, look_up};
-pub use lookups::{About, FoundCertificate, LookupAnswer, LookupsAnswer, LookupsQuestion};
-pub(crate) use pseudonyms::{__path_give_pseudonyms, give_pseudonyms};
-pub use pseudonyms::{PseudonymAnswer, PseudonymsAnswer, PseudonymsQuestion};
+pub(crate) use lookups::{__path_look_up, About, FoundCertificate, LookupAnswer, LookupsAnswer, LookupsQuestion, look_up};
+pub(crate) use pseudonyms::{__path_give_pseudonyms, PseudonymAnswer, PseudonymsAnswer, PseudonymsQuestion, give_pseudonyms};
 
 use super::OperatorState;
 use crate::problem::Problem;

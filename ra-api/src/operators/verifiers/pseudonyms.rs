@@ -19,7 +19,7 @@ use crate::store;
 /// Whose pseudonyms.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PseudonymsQuestion {
+pub(crate) struct PseudonymsQuestion {
     /// Why it is asked, for the record.
     #[schema(min_length = 1, max_length = 256)]
     pub purpose: String,
@@ -30,14 +30,14 @@ pub struct PseudonymsQuestion {
 
 /// The pseudonyms, in the order of the question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct PseudonymsAnswer {
+pub(crate) struct PseudonymsAnswer {
     /// One for each serial number asked about.
     pub pseudonyms: Vec<PseudonymAnswer>,
 }
 
 /// What to call the holder of one certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct PseudonymAnswer {
+pub(crate) struct PseudonymAnswer {
     /// The serial number asked about.
     pub serial: String,
     /// The same for all certificates of the person, and another for every verifier. Not there if the certificate is not one of

@@ -14,7 +14,7 @@ use crate::view::{CertificateView, DeviceView};
 /// Whose.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct HolderQuestion {
+pub(crate) struct HolderQuestion {
     /// The back office's name for the holder. Personal data: in the body, never in the address.
     #[schema(min_length = 1, max_length = 255)]
     pub holder_id: String,
@@ -22,7 +22,7 @@ pub struct HolderQuestion {
 
 /// What a holder has, and had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct HolderAnswer {
+pub(crate) struct HolderAnswer {
     /// Oldest first; the newest hundred at most.
     pub certificates: Vec<CertificateView>,
     /// Oldest first; the newest hundred at most.
