@@ -1,7 +1,7 @@
 //! The CA role as a whole: what it has.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use back_office::{BackOffice, BackOfficeFault};
@@ -21,6 +21,7 @@ use schema::{Reader, Wake, Writer};
 
 use crate::CaFault;
 use crate::evidence::EvidenceAges;
+use crate::instructions::BackOfficeRest;
 use crate::notices::{WordingFault, Wordings};
 use crate::schedules::ScheduleName;
 use crate::settings::{CaRoleSettings, LifeSettingsRefusal};
@@ -115,8 +116,8 @@ pub struct CaRole {
     pub(crate) telling: Mutex<()>,
     /// Held while commands are sent.
     pub(crate) sending: Mutex<()>,
-    /// Instructions that need the back office wait until then, in milliseconds since 1970.
-    pub(crate) back_office_rests_until: AtomicI64,
+    /// Instructions that need the back office wait while this lasts.
+    pub(crate) back_office_rest: BackOfficeRest,
     pub(crate) stopping: AtomicBool,
 }
 
@@ -160,7 +161,7 @@ impl CaRole {
             stale_since: Mutex::default(),
             telling: Mutex::default(),
             sending: Mutex::default(),
-            back_office_rests_until: AtomicI64::new(0),
+            back_office_rest: BackOfficeRest::default(),
             stopping: AtomicBool::new(false),
         })
     }

@@ -10,6 +10,7 @@ use crate::codes;
 use crate::fault::StoreFault;
 use crate::reader::Reader;
 use crate::sql::{Fields, placeholders, sql};
+use crate::transaction::Transaction;
 
 /// So many serial numbers are asked for in one statement.
 const SERIALS: usize = 64;
@@ -99,6 +100,18 @@ impl Reader {
                 })
             })
         })
+    }
+}
+
+impl Transaction<'_> {
+    /// Whether a certificate is live or held, and stays so until this transaction's end.
+    pub fn certificate_stands(&mut self, ca_key: CaKeyId, serial: &SerialNumber) -> Result<bool, StoreFault> {
+        let lock = self.session.share_lock();
+        let state = sql(format!("SELECT state FROM certificate WHERE serial = ? AND ca_key_id = ?{lock}"))
+            .bind(serial)
+            .bind(ca_key.0)
+            .optional(self.session, |row| row.small())?;
+        Ok(state.map(CertificateState::from_code).transpose()?.is_some_and(CertificateState::stands))
     }
 }
 

@@ -176,6 +176,37 @@ on_each_database! {
         assert_eq!(push.messages.lock().unwrap().last().unwrap().token, "another");
     }
 
+    fn a_push_service_out_of_reach_is_tried_a_few_times_and_takes_all_when_it_is_back(store) {
+        let rooms = Rooms::furnish(store);
+        let push = Pushed::that_says(PushOutcome::TryLater { after: None });
+        let ca = ca(&rooms, &push);
+        let phone = rooms.phone(&ca, &rooms.card());
+        let desk = rooms.operators.operator("alice", "administrator");
+        let lock = OperatorAction::Lock { device: phone.device.clone(), ticket: "asked for".to_owned() };
+        for _ in 0..17 {
+            rooms.instruct(&desk, &lock);
+        }
+        assert_eq!(ca.role.take_instructions().unwrap(), 17);
+        assert_eq!(ca.role.send_commands().unwrap(), 0);
+        let tried = push.count();
+        assert!((1..=8).contains(&tried), "{tried} times");
+        *push.says.lock().unwrap() = PushOutcome::Sent;
+        assert_eq!(ca.role.send_commands().unwrap(), 17 - tried);
+        ca.clock.set_ahead(301);
+        assert_eq!(ca.role.send_commands().unwrap(), 17, "those that were put off, and nobody has answered the others");
+    }
+
+    fn a_phone_whose_certificate_ends_in_that_moment_gives_no_other_token(store) {
+        let rooms = Rooms::furnish(store);
+        let ca = rooms.ca("one").leading();
+        let phone = rooms.phone(&ca, &rooms.card());
+        let signer = || phone.signer(Kind::Authentication);
+        rooms.holder_instructs(signer(), &end("this-phone", "cessationOfOperation"));
+        let late = rooms.holder_instructs(signer(), &json!({"action": "push-token", "push_token": "another"}));
+        assert_eq!(ca.role.take_instructions().unwrap(), 2);
+        assert_eq!(rooms.refused(&late), "certificate_ended");
+    }
+
     fn without_a_push_service_commands_wait_until_the_phone_asks(store) {
         let rooms = Rooms::furnish(store);
         let ca = rooms.ca("one").leading();

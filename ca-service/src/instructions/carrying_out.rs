@@ -16,11 +16,11 @@ type CarriedOut<T> = Result<T, WriteError<Refused>>;
 impl Verified {
     /// Everything or nothing.
     pub(super) fn carry_out(&self, tx: &mut Transaction<'_>, policy: &LifecyclePolicy, now: DateTime<Utc>) -> CarriedOut<()> {
-        if let Some(challenge) = &self.challenge {
+        if let Some(challenge) = &self.signed.challenge {
             tx.redeem_challenge(challenge, now).map_err(refused)?;
         }
         let decision = self.do_work(tx, policy, now)?;
-        tx.decide_instruction(&self.digest, &decision, Some(&self.by), now).map_err(refused)
+        tx.decide_instruction(&self.digest, &decision, Some(&self.signed.by), now).map_err(refused)
     }
 
     fn do_work(&self, tx: &mut Transaction<'_>, policy: &LifecyclePolicy, now: DateTime<Utc>) -> CarriedOut<Decision> {
@@ -33,11 +33,14 @@ impl Verified {
                 if let Some((kind, serial)) = signer
                     && !changed.iter().any(|changed| changed.kind == *kind && changed.serial == *serial)
                 {
-                    return Err(WriteError::Refused(Refused::new("certificate_ended", "the certificate that signed has ended")));
+                    return Err(WriteError::Refused(Refused::certificate_ended()));
                 }
                 json!({"certificates": changed.iter().map(told).collect::<Vec<_>>()})
             }
-            Work::PushToken { device, push_token } => {
+            Work::PushToken { device, push_token, signer: (ca_key, serial) } => {
+                if !tx.certificate_stands(*ca_key, serial)? {
+                    return Err(WriteError::Refused(Refused::certificate_ended()));
+                }
                 if !tx.set_push_token(device, push_token, now)? {
                     return Err(WriteError::Refused(Refused::new("target_unknown", "there is no such device")));
                 }

@@ -11,15 +11,15 @@ use chrono::{DateTime, Utc};
 use schema::change::{Origin, Target};
 
 use super::Judged;
-use super::refused::{Refused, RefusedInstruction};
-use super::work::{Verified, Work};
+use super::refused::Refused;
+use super::work::{Signed, Verified, Work};
 use crate::CaFault;
 use crate::role::CaRole;
 
 /// An instruction that a card signed: everything of its holder ends.
 pub(super) struct CardSigned {
     digest: Sha256Digest,
-    challenge: [u8; 48],
+    signed: Signed,
     card: CardIdentity,
     reason: RevocationReason,
 }
@@ -31,30 +31,22 @@ impl CaRole {
         beacons: &[Beacon],
         now: DateTime<Utc>,
     ) -> Result<Judged, CaFault> {
-        let early = |refusal| Ok(Judged::Refused(RefusedInstruction { digest: instruction.digest(), challenge: None, by: None, refusal }));
-        let signed = match self.instructions.verify_holder(instruction, now) {
+        let verified = self.instructions.verify_holder(instruction, now);
+        let signed = match verified.and_then(|signed| self.instructions.check_beacon(signed.challenge(), beacons, now).map(|()| signed)) {
             Ok(signed) => signed,
-            Err(refusal) => return early(Refused::of(&refusal)),
+            Err(refusal) => return Ok(Judged::unsigned(instruction.digest(), Refused::of(&refusal))),
         };
-        if let Err(refusal) = self.instructions.check_beacon(signed.challenge(), beacons, now) {
-            return early(Refused::of(&refusal));
-        }
         match signed.signer() {
             HolderSigner::Phone(phone) => self.judge_phone(&signed, phone),
             HolderSigner::Card(card) => Ok(judge_card(&signed, card)),
         }
     }
 
-    fn judge_phone(&self, signed: &SignedHolderInstruction, phone: &PhoneSigner) -> Result<Judged, CaFault> {
-        let challenge = Some(*signed.challenge().as_bytes());
-        let (digest, by) = (signed.digest(), Origin::HolderPhone);
-        let refused = |code, detail| {
-            let refusal = Refused::new(code, detail);
-            Ok(Judged::Refused(RefusedInstruction { digest, challenge, by: Some(Origin::HolderPhone), refusal }))
-        };
-        let ended = || refused("certificate_ended", "the certificate that signed has ended");
+    fn judge_phone(&self, instruction: &SignedHolderInstruction, phone: &PhoneSigner) -> Result<Judged, CaFault> {
+        let digest = instruction.digest();
+        let signed = Signed { challenge: Some(*instruction.challenge().as_bytes()), by: Origin::HolderPhone };
         let device = self.reader.device_of_certificate(phone.ca_key, &phone.serial)?;
-        let work = match signed.instruction() {
+        let work = match instruction.instruction() {
             HolderInstruction::End { reason, .. } => {
                 let mut targets = vec![Target::Serial { serial: phone.serial.clone(), kind: Some(phone.kind) }];
                 targets.extend(device.map(|device| Target::Device(device.public_id)));
@@ -65,28 +57,31 @@ impl CaRole {
                     if_none: Refused::new("certificate_unknown", "the certificate that signed is none of this CA's"),
                 }
             }
-            HolderInstruction::PushToken { push_token } => {
-                let status = self.reader.certificate_status(phone.ca_key, &phone.serial)?;
-                if !status.is_some_and(|status| status.state.stands()) {
-                    return ended();
-                }
-                let Some(device) = device else { return refused("target_unknown", "there is no such device") };
-                Work::PushToken { device: device.public_id, push_token: push_token.clone() }
-            }
+            HolderInstruction::PushToken { push_token } => match device {
+                Some(device) => Work::PushToken {
+                    device: device.public_id,
+                    push_token: push_token.clone(),
+                    signer: (phone.ca_key, phone.serial.clone()),
+                },
+                None => return Ok(Judged::refused(digest, signed, Refused::new("target_unknown", "there is no such device"))),
+            },
             // Answered by the RA at once; as an instruction it asks for nothing.
-            HolderInstruction::List {} => return refused("instruction_action", "a list is no instruction to the CA"),
+            HolderInstruction::List {} => {
+                return Ok(Judged::refused(digest, signed, Refused::new("instruction_action", "a list is no instruction to the CA")));
+            }
         };
-        Ok(Judged::verified(Verified { digest, challenge, by, work }))
+        Ok(Judged::verified(Verified { digest, signed, work }))
     }
 }
 
-fn judge_card(signed: &SignedHolderInstruction, card: &CardIdentity) -> Judged {
-    let (digest, challenge) = (signed.digest(), *signed.challenge().as_bytes());
-    match signed.instruction() {
-        HolderInstruction::End { reason, .. } => Judged::CardSigned(CardSigned { digest, challenge, card: card.clone(), reason: *reason }),
+fn judge_card(instruction: &SignedHolderInstruction, card: &CardIdentity) -> Judged {
+    let digest = instruction.digest();
+    let signed = Signed { challenge: Some(*instruction.challenge().as_bytes()), by: Origin::HolderCard };
+    match instruction.instruction() {
+        HolderInstruction::End { reason, .. } => Judged::CardSigned(CardSigned { digest, signed, card: card.clone(), reason: *reason }),
         HolderInstruction::PushToken { .. } | HolderInstruction::List {} => {
             let refusal = Refused::new("instruction_action", "a card asks the CA for the end of certificates and for nothing else");
-            Judged::Refused(RefusedInstruction { digest, challenge: Some(challenge), by: Some(Origin::HolderCard), refusal })
+            Judged::refused(digest, signed, refusal)
         }
     }
 }
@@ -102,11 +97,9 @@ impl CardSigned {
 
     /// Whose card it is, as the back office says: all of that holder's certificates end.
     pub(super) fn of_holder(self, holder: Option<CardHolder>) -> Judged {
-        let Self { digest, challenge, card: _, reason } = self;
-        let (challenge, by) = (Some(challenge), Origin::HolderCard);
+        let Self { digest, signed, card: _, reason } = self;
         let Some(holder) = holder else {
-            let refusal = Refused::new("holder_unknown", "the back office knows no holder of this card");
-            return Judged::Refused(RefusedInstruction { digest, challenge, by: Some(by), refusal });
+            return Judged::refused(digest, signed, Refused::new("holder_unknown", "the back office knows no holder of this card"));
         };
         let work = Work::Change {
             targets: vec![Target::Holder(holder.holder_id)],
@@ -114,6 +107,6 @@ impl CardSigned {
             signer: None,
             if_none: Refused::new("target_unknown", "the holder has no certificate that has not ended"),
         };
-        Judged::verified(Verified { digest, challenge, by, work })
+        Judged::verified(Verified { digest, signed, work })
     }
 }

@@ -57,6 +57,8 @@ impl CaRole {
         Ok(Ok(Work::Approve { approved: *approved, by: origin(&first), batch, count }))
     }
 
+    /// Counted before the transaction, in which to count a country's certificates would hold up all that is written: between the two
+    /// the count can change by what is issued or ends in that moment, as it does while the batch runs.
     fn count(&self, mass: &MassInstruction, scope: &Scope) -> Result<Result<u64, Refused>, CaFault> {
         let count = self.reader.count_scope(scope)?;
         if count == mass.expected {

@@ -6,9 +6,8 @@ mod holder;
 mod mass;
 mod operator;
 mod refused;
+mod rest;
 mod work;
-
-use std::sync::atomic::Ordering;
 
 use ca_core::application::challenge::Beacon;
 use ca_core::chain::Chain;
@@ -20,14 +19,13 @@ use schema::instruction::{InstructionForm, StoredInstruction};
 
 use self::holder::CardSigned;
 use self::refused::{Refused, RefusedInstruction};
-use self::work::Verified;
+pub(crate) use self::rest::BackOfficeRest;
+use self::work::{Signed, Verified};
 use crate::CaFault;
 use crate::role::CaRole;
 
 /// Instructions that are taken up at once.
 const PAGE: u32 = 200;
-/// For how long the back office is left alone after it gave no answer, in milliseconds. What needs it waits; what does not goes on.
-const REST: i64 = 5_000;
 
 /// What is known of an instruction before anything is changed.
 enum Judged {
@@ -42,6 +40,16 @@ enum Judged {
 impl Judged {
     fn verified(work: Verified) -> Self {
         Self::Verified(Box::new(work))
+    }
+
+    /// Refused, whoever has signed it.
+    fn refused(digest: Sha256Digest, signed: Signed, refusal: Refused) -> Self {
+        Self::Refused(RefusedInstruction { digest, signed: Some(signed), refusal })
+    }
+
+    /// Refused because nobody has signed it who may.
+    fn unsigned(digest: Sha256Digest, refusal: Refused) -> Self {
+        Self::Refused(RefusedInstruction { digest, signed: None, refusal })
     }
 }
 
@@ -67,15 +75,17 @@ impl CaRole {
     /// Takes up the instructions that wait, and decides them; how many were decided. What needs the back office comes last, and waits
     /// while there is no answer: a loss report must not.
     pub fn take_instructions(&self) -> Result<usize, CaFault> {
-        let mut after = 0;
+        let mut after = self.back_office_rest.up_to(self.clock.now()).unwrap_or_default();
+        let mut failed = None;
         loop {
             let waiting = self.reader.waiting_instructions(after, PAGE)?;
-            let Some(last) = waiting.last() else { return Ok(0) };
+            let Some(last) = waiting.last() else { return failed.map_or(Ok(0), Err) };
             after = last.row;
-            // Where all of a page waits for the back office, it hides what comes behind it no more.
-            let decided = self.take_page(waiting)?;
-            if decided > 0 {
-                return Ok(decided);
+            match self.take_page(waiting) {
+                // All of it waits for the back office: it hides what comes behind it no more.
+                Ok(0) => self.back_office_rest.note(after),
+                Ok(decided) => return failed.map_or(Ok(decided), Err),
+                Err(fault) => failed = Some(fault),
             }
         }
     }
@@ -83,19 +93,24 @@ impl CaRole {
     fn take_page(&self, waiting: Vec<StoredInstruction>) -> Result<usize, CaFault> {
         let now = self.clock.now();
         let beacons = self.reader.beacons(now - self.verifier.policy().challenge.lifetime())?;
-        let mut sorted = Sorted::default();
+        let (mut sorted, mut judged) = (Sorted::default(), Ok(()));
         for stored in waiting {
-            sorted.push(self.judge_instruction(&stored, &beacons, now)?);
+            match self.judge_instruction(&stored, &beacons, now) {
+                Ok(one) => sorted.push(one),
+                // What one of them fails for keeps no other from being decided.
+                Err(fault) => judged = Err(fault),
+            }
         }
         let card_signed = std::mem::take(&mut sorted.card_signed);
         let decided = self.decide(sorted);
-        Ok(self.decide(self.ask_whose_cards(card_signed))? + decided?)
+        let decided = self.decide(self.ask_whose_cards(card_signed))? + decided?;
+        judged.map(|()| decided)
     }
 
     /// Verifies an instruction. What the RA says of it, its name even, is not believed.
     fn judge_instruction(&self, stored: &StoredInstruction, beacons: &[Beacon], now: DateTime<Utc>) -> Result<Judged, CaFault> {
         let digest = stored.digest;
-        let refused = |refusal: Refused| Ok(Judged::Refused(RefusedInstruction { digest, challenge: None, by: None, refusal }));
+        let refused = |refusal| Ok(Judged::unsigned(digest, refusal));
         if Sha256Digest::of(&stored.message) != digest {
             return refused(Refused::new("instruction_digest", "the instruction is not called by its SHA-256"));
         }
@@ -116,8 +131,8 @@ impl CaRole {
     /// Whose cards they are, no signature says: one question for all. Without an answer they wait.
     fn ask_whose_cards(&self, card_signed: Vec<CardSigned>) -> Sorted {
         let mut sorted = Sorted::default();
-        let now = self.clock.now().timestamp_millis();
-        if card_signed.is_empty() || now < self.back_office_rests_until.load(Ordering::Relaxed) {
+        let now = self.clock.now();
+        if card_signed.is_empty() || self.back_office_rest.up_to(now).is_some() {
             return sorted;
         }
         let cards: Vec<_> = card_signed.iter().map(CardSigned::reference).collect();
@@ -125,7 +140,7 @@ impl CaRole {
             Ok(holders) => holders,
             Err(fault) => {
                 tracing::warn!(fault = %Chain(&fault), "instructions signed with cards wait for the back office");
-                self.back_office_rests_until.store(now + REST, Ordering::Relaxed);
+                self.back_office_rest.begin(now);
                 return sorted;
             }
         };
@@ -143,20 +158,20 @@ impl CaRole {
         let mut pending = Vec::with_capacity(verified.len());
         for work in verified {
             let (lease, policy, now) = (lease.clone(), self.lifecycle.clone(), self.clock.now());
-            let on_refusal = work.refused();
+            let (digest, signed) = (work.digest, work.signed.clone());
             let answer = self.writer.submit(move |tx| {
                 tx.check_lease(&lease)?;
                 work.carry_out(tx, &policy, now)
             });
-            pending.push((on_refusal, answer));
+            pending.push((digest, signed, answer));
         }
         let mut failed = None;
-        for (on_refusal, answer) in pending {
+        for (digest, signed, answer) in pending {
             match answer.wait() {
                 Ok(()) => metrics::counter!("tsunagi_ca_instructions_done_total").increment(1),
                 // By a process that led before: there is nothing left to do.
                 Err(WriteError::Refused(refusal)) if refusal.is_already_decided() => {}
-                Err(WriteError::Refused(refusal)) => refused.push(RefusedInstruction { refusal, ..on_refusal }),
+                Err(WriteError::Refused(refusal)) => refused.push(RefusedInstruction { digest, signed: Some(signed), refusal }),
                 // What one of them fails for keeps no other from being decided.
                 Err(WriteError::Fault(fault)) => failed = Some(fault),
             }

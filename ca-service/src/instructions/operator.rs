@@ -10,8 +10,8 @@ use schema::certificate::{CertificateState, CertificateSummary};
 use schema::change::{Origin, Target};
 
 use super::Judged;
-use super::refused::{Refused, RefusedInstruction};
-use super::work::{Verified, Work};
+use super::refused::Refused;
+use super::work::{Signed, Verified, Work};
 use crate::CaFault;
 use crate::device_commands::Ordered;
 use crate::role::CaRole;
@@ -26,18 +26,16 @@ impl CaRole {
         beacons: &[Beacon],
         now: DateTime<Utc>,
     ) -> Result<Judged, CaFault> {
-        let early = |refusal| Ok(Judged::Refused(RefusedInstruction { digest: instruction.digest(), challenge: None, by: None, refusal }));
-        let signed = match self.instructions.verify_operator(instruction, now) {
-            Ok(signed) => signed,
-            Err(refusal) => return early(Refused::of(&refusal)),
+        let verified = self.instructions.verify_operator(instruction, now);
+        let given = match verified.and_then(|given| self.instructions.check_beacon(given.challenge(), beacons, now).map(|()| given)) {
+            Ok(given) => given,
+            Err(refusal) => return Ok(Judged::unsigned(instruction.digest(), Refused::of(&refusal))),
         };
-        if let Err(refusal) = self.instructions.check_beacon(signed.challenge(), beacons, now) {
-            return early(Refused::of(&refusal));
-        }
-        let (digest, challenge, by) = (signed.digest(), Some(*signed.challenge().as_bytes()), origin(&signed));
-        Ok(match self.work_for(&signed, now)? {
-            Ok(work) => Judged::verified(Verified { digest, challenge, by, work }),
-            Err(refusal) => Judged::Refused(RefusedInstruction { digest, challenge, by: Some(by), refusal }),
+        let digest = given.digest();
+        let signed = Signed { challenge: Some(*given.challenge().as_bytes()), by: origin(&given) };
+        Ok(match self.work_for(&given, now)? {
+            Ok(work) => Judged::verified(Verified { digest, signed, work }),
+            Err(refusal) => Judged::refused(digest, signed, refusal),
         })
     }
 

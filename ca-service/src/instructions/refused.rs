@@ -3,9 +3,10 @@
 use ca_core::digest::Sha256Digest;
 use ca_core::refusal::Refusal;
 use chrono::{DateTime, Utc};
-use schema::change::Origin;
 use schema::instruction::Decision;
 use schema::{Transaction, WriteError};
+
+use super::work::Signed;
 
 /// A refusal: a stable code and a sentence without personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +31,11 @@ impl Refused {
         Self { code: refusal.code(), detail: refusal.to_string() }
     }
 
+    /// What has ended asks for nothing any more.
+    pub(super) fn certificate_ended() -> Self {
+        Self::new("certificate_ended", "the certificate that signed has ended")
+    }
+
     pub(super) fn is_already_decided(&self) -> bool {
         self.code == "already_decided"
     }
@@ -47,18 +53,16 @@ pub(super) fn refused<R: Refusal>(error: WriteError<R>) -> WriteError<Refused> {
 #[derive(Debug, Clone)]
 pub(super) struct RefusedInstruction {
     pub(super) digest: Sha256Digest,
-    /// Its challenge, if somebody signed it who may: it is spent, so that nobody makes the same instruction, signed once, count at a
-    /// better time by changing what the signature leaves open of the message.
-    pub(super) challenge: Option<[u8; 48]>,
-    /// Who asked, if that is known.
-    pub(super) by: Option<Origin>,
+    /// By whom, if somebody signed it who may. The challenge is spent, so that nobody makes the same instruction, signed once, count at
+    /// a better time by changing what the signature leaves open of the message.
+    pub(super) signed: Option<Signed>,
     pub(super) refusal: Refused,
 }
 
 impl RefusedInstruction {
     /// Decides it against the instruction.
     pub(super) fn store(&self, tx: &mut Transaction<'_>, now: DateTime<Utc>) -> Result<(), WriteError<Refused>> {
-        if let Some(challenge) = &self.challenge {
+        if let Some(challenge) = self.signed.as_ref().and_then(|signed| signed.challenge.as_ref()) {
             // Spent by another message before: then that is the reason of the refusal, and there is nothing to spend.
             match tx.redeem_challenge(challenge, now) {
                 Ok(()) | Err(WriteError::Refused(_)) => {}
@@ -66,6 +70,7 @@ impl RefusedInstruction {
             }
         }
         let decision = Decision::Refused { code: self.refusal.code.to_owned(), detail: self.refusal.detail.clone() };
-        tx.decide_instruction(&self.digest, &decision, self.by.as_ref(), now).map_err(refused)
+        let by = self.signed.as_ref().map(|signed| &signed.by);
+        tx.decide_instruction(&self.digest, &decision, by, now).map_err(refused)
     }
 }

@@ -2,6 +2,7 @@
 
 use ca_core::digest::Sha256Digest;
 use ca_core::instruction::KeyReport;
+use ca_core::issuer::CaKeyId;
 use ca_core::kind::CertificateKind;
 use ca_core::lifecycle::Command;
 use ca_core::revocation::RevocationReason;
@@ -11,16 +12,22 @@ use schema::change::{Order, Origin, Target};
 use schema::device_command::NewDeviceCommand;
 use serde_json::Value;
 
-use super::refused::{Refused, RefusedInstruction};
+use super::refused::Refused;
 use crate::schedules::ScheduleName;
 
-/// An instruction of which everything was verified that signatures can say.
-pub(super) struct Verified {
-    pub(super) digest: Sha256Digest,
+/// What an instruction's signature says beside what is asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Signed {
     /// The challenge that it answers; a report of a key needs none.
     pub(super) challenge: Option<[u8; 48]>,
     /// Who asks.
     pub(super) by: Origin,
+}
+
+/// An instruction of which everything was verified that signatures can say.
+pub(super) struct Verified {
+    pub(super) digest: Sha256Digest,
+    pub(super) signed: Signed,
     pub(super) work: Work,
 }
 
@@ -38,7 +45,12 @@ pub(super) enum Work {
         if_none: Refused,
     },
     /// A phone is found by another push token.
-    PushToken { device: String, push_token: String },
+    PushToken {
+        device: String,
+        push_token: String,
+        /// The certificate that signed: what has ended asks for nothing any more.
+        signer: (CaKeyId, SerialNumber),
+    },
     /// A command goes to a phone.
     Command(NewDeviceCommand),
     /// A schedule runs now.
@@ -70,8 +82,7 @@ impl Verified {
     pub(super) fn key_report(report: &KeyReport) -> Self {
         Self {
             digest: report.digest(),
-            challenge: None,
-            by: Origin::KeyReport,
+            signed: Signed { challenge: None, by: Origin::KeyReport },
             work: Work::Change {
                 targets: vec![Target::PublicKey(report.public_key_sha256())],
                 command: Command::Revoke { reason: RevocationReason::KeyCompromise },
@@ -83,12 +94,6 @@ impl Verified {
 
     /// The order under which its changes are written.
     pub(super) fn order(&self) -> Order {
-        Order { origin: self.by.clone(), instruction: Some(self.digest) }
-    }
-
-    /// What is stored if the store refuses it; the refusal itself is put in then.
-    pub(super) fn refused(&self) -> RefusedInstruction {
-        let refusal = Refused::new("already_decided", "");
-        RefusedInstruction { digest: self.digest, challenge: self.challenge, by: Some(self.by.clone()), refusal }
+        Order { origin: self.signed.by.clone(), instruction: Some(self.digest) }
     }
 }
