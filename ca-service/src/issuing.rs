@@ -16,6 +16,7 @@ use ca_core::application::verifier::UnverifiedApplication;
 use ca_core::device_command::{DeviceAction, NamedCertificate};
 use ca_core::issuance::{self, Linted, Recorded, SignedCertificate, Template, TemplateFault};
 use ca_core::refusal::Refusal as _;
+use ca_core::signer::SignerFault;
 use chrono::{DateTime, Utc};
 use schema::WriteError;
 use schema::application::StoredApplication;
@@ -111,13 +112,13 @@ impl CaRole {
         self.steps.reached(IssuanceStep::Linted);
         let recorded = self.record(linted)?;
         self.steps.reached(IssuanceStep::Recorded);
-        let signed = Self::sign(recorded)?;
+        let (signed, unsigned) = Self::sign(recorded);
         self.steps.reached(IssuanceStep::Signed);
         let outcome = self.commit(signed, refused, now)?;
         self.steps.reached(IssuanceStep::Committed);
         metrics::counter!("tsunagi_ca_applications_issued_total").increment(outcome.issued as u64);
         metrics::counter!("tsunagi_ca_applications_refused_total").increment(outcome.refused as u64);
-        Ok(BatchOutcome { taken, ..outcome })
+        unsigned.map_or(Ok(BatchOutcome { taken, ..outcome }), |fault| Err(fault.into()))
     }
 
     /// Takes the oldest accepted applications that no other worker of this process has in hand.
@@ -268,12 +269,17 @@ impl CaRole {
         Ok(works.collect())
     }
 
-    fn sign(recorded: Vec<InWork<Recorded>>) -> Result<Vec<InWork<SignedCertificate>>, CaFault> {
-        let works = recorded.into_iter().map(|work| {
-            let certificates = work.certificates.into_iter().map(Recorded::sign).collect::<Result<_, _>>()?;
-            Ok(InWork { application: work.application, verified: work.verified, certificates })
-        });
-        works.collect()
+    /// What could be signed, and why the rest could not: a key that fails holds up what needs it and nothing else.
+    fn sign(recorded: Vec<InWork<Recorded>>) -> (Vec<InWork<SignedCertificate>>, Option<SignerFault>) {
+        let mut signed = Vec::with_capacity(recorded.len());
+        let mut failed = None;
+        for InWork { application, verified, certificates } in recorded {
+            match certificates.into_iter().map(Recorded::sign).collect() {
+                Ok(certificates) => signed.push(InWork { application, verified, certificates }),
+                Err(fault) => failed = Some(fault),
+            }
+        }
+        (signed, failed)
     }
 
     /// Everything of one application or nothing; the batch in few commits, as the writer groups what is submitted together.
