@@ -25,7 +25,7 @@ impl Backoff {
     /// failed together does not come back together.
     pub fn after(&self, attempts: u64) -> TimeDelta {
         let doublings = attempts.saturating_sub(1).min(32);
-        let seconds = (u64::from(self.first_seconds) << doublings).min(u64::from(self.longest_seconds.max(self.first_seconds)));
+        let seconds = (u64::from(self.first_seconds) << doublings).min(u64::from(self.longest_seconds));
         let mut octet = [0];
         // Without chance, the wait is the whole one.
         let taken_off = if SystemRandom::new().fill(&mut octet).is_ok() { u64::from(octet[0]) } else { 0 };

@@ -195,6 +195,12 @@ pub enum LifeSettingsRefusal {
         /// The most allowed.
         most: u32,
     },
+    /// The first wait is longer than the longest.
+    #[error("{key}.first_seconds must not be above {key}.longest_seconds")]
+    Backoff {
+        /// The keys before the last.
+        key: &'static str,
+    },
 }
 
 impl LifeSettings {
@@ -218,6 +224,11 @@ impl LifeSettings {
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
                 return Err(LifeSettingsRefusal::Range { key, least, most });
+            }
+        }
+        for (key, backoff) in [("device_commands.backoff", commands.backoff), ("notices.backoff", notices.backoff)] {
+            if backoff.first_seconds > backoff.longest_seconds {
+                return Err(LifeSettingsRefusal::Backoff { key });
             }
         }
         let timetable = |name: ScheduleName| {
@@ -254,6 +265,9 @@ mod tests {
         let mut settings = LifeSettings::default();
         settings.evidence.feed_seconds = 0;
         assert!(matches!(settings.check(), Err(LifeSettingsRefusal::Range { key: "evidence.feed_seconds", .. })));
+        let mut settings = LifeSettings::default();
+        settings.notices.backoff.longest_seconds = 29;
+        assert!(matches!(settings.check(), Err(LifeSettingsRefusal::Backoff { key: "notices.backoff" })));
     }
 
     #[test]
