@@ -255,6 +255,26 @@ fn field_of_settings(line: &str) -> Option<&str> {
 }
 
 #[test]
+fn every_metric_is_described() {
+    let page = std::fs::read_to_string(root().join("docs/operators.md")).unwrap();
+    let rooms = ["back-office", "ca-service", "crl-publisher", "ocsp", "push", "ra-api", "schema", "src"];
+    let mut found = 0;
+    for file in files().iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
+        if !rooms.iter().any(|room| file.starts_with(root().join(room))) {
+            continue;
+        }
+        let content = std::fs::read_to_string(file).unwrap();
+        for call in content.split("metrics::").skip(1) {
+            let Some(metric) = call.split('"').nth(1).filter(|name| name.starts_with("tsunagi_")) else { continue };
+            found += 1;
+            let described = page.split('`').any(|code| code.split('{').next() == Some(metric));
+            assert!(described, "docs/operators.md does not tell of {metric} ({})", name(file));
+        }
+    }
+    assert!(found > 40, "the metrics are counted in another way now");
+}
+
+#[test]
 fn every_decision_is_in_the_list_of_decisions() {
     let directory = root().join("docs/decisions");
     let list = std::fs::read_to_string(directory.join("README.md")).unwrap();
