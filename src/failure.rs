@@ -127,6 +127,11 @@ impl Failure {
         Self { code: Cow::Owned(code.into()), ..self }
     }
 
+    /// Whether another party gave no answer, and may give one later.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.class == Class::Unreachable
+    }
+
     /// The exit code.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.class.exit_code())

@@ -116,7 +116,11 @@ impl OperatorClient {
                 return Err(Failure::waiting(message));
             }
             thread::sleep(PAUSE);
-            decision = Decision::read(&self.look(&format!("/v1/instructions/{}", decision.id))?)?;
+            match self.look(&format!("/v1/instructions/{}", decision.id)) {
+                // What was taken will be decided, whether or not anybody can be asked just now.
+                Err(failure) if failure.is_unreachable() => {}
+                answer => decision = Decision::read(&answer?)?,
+            }
         }
         Ok(decision)
     }
