@@ -40,9 +40,14 @@ fn check(argument: &SettingsArgument, output: Output) -> Result<(), Failure> {
         authorities.iter().filter(|authority| !authority.is_valid_at(now)).map(|found| found.key_id().to_string()).collect();
     let card_authorities = authorities.iter().count();
     installation.instruction_verifier(Arc::new(installation.verifier()?))?;
+    crate::role::back_office(&installation)?;
     installation.challenge_key()?;
     installation.pseudonym_key()?;
     let pushes = installation.push_gateway()?.is_some();
+    let push = installation.settings.push.as_ref();
+    let no_push_token = push.is_some_and(|push| !installation.settings.path(&push.token_file).is_file());
+    let lifecycle = &installation.policies.lifecycle;
+    let lifecycle_sha256 = hex::encode(lifecycle.sha256);
     let issuers = installation.issuers()?.len();
     installation.command_key()?;
     let responders = installation.responder_signers()?.len();
@@ -54,14 +59,25 @@ fn check(argument: &SettingsArgument, output: Output) -> Result<(), Failure> {
         "card_authorities": card_authorities,
         "card_authorities_not_valid_now": expired,
         "push": pushes,
+        "lifecycle": { "name": lifecycle.name, "sha256": lifecycle_sha256 },
     });
     output.print(&result, |_| {
         let mut text = format!(
             "The settings are sound: {} CA keys ({issuers} issue), {responders} responders, {card_authorities} card CAs trusted.",
             installation.ca_keys.len()
         );
+        let lifts = if lifecycle.holds.liftable { "holds can be lifted" } else { "no hold is ever lifted" };
+        text.push_str(&format!("\nThe life cycle is {} ({lifts}), SHA-256 {lifecycle_sha256}.", lifecycle.name));
         for key_id in &expired {
             text.push_str(&format!("\nNote: the card CA with key identifier {key_id} is not valid now."));
+        }
+        if responders < installation.ca_keys.len() {
+            text.push_str(
+                "\nNote: not every CA key has a responder key here (status.keys): OCSP cannot answer for all from this directory.",
+            );
+        }
+        if no_push_token {
+            text.push_str("\nNote: push.token_file is not there yet: no command can be sent before it is.");
         }
         if !pushes {
             text.push_str("\nNote: no push service is named ([push]): commands wait until phones ask.");

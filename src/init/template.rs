@@ -100,7 +100,7 @@ fn write_settings(text: &mut String, plan: &Plan) -> std::fmt::Result {
         let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
         writeln!(text, "\npolicy_directory = {}", quote(&directory.display().to_string()))?;
     } else {
-        writeln!(text, "\n# The policies shipped inside the program hold. For your own: policy_directory = \"policies\"")?;
+        writeln!(text, "\n# The shipped policies hold, with JPKI's life cycle. For your own: policy_directory = \"policies\"")?;
     }
     writeln!(text, "\n[store]\nurl = {}", quote(&plan.store_url))?;
 

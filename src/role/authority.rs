@@ -63,7 +63,7 @@ pub(super) fn start(installation: &Installation, steps: Arc<dyn Steps>, stop: &A
 }
 
 /// The client of the back office that the settings name.
-pub(super) fn back_office(installation: &Installation) -> Result<Arc<dyn BackOffice>, Failure> {
+pub(crate) fn back_office(installation: &Installation) -> Result<Arc<dyn BackOffice>, Failure> {
     let topic = &installation.settings.back_office;
     let ca_certificate = String::from_utf8(read_file(&installation.settings.path(&topic.ca_certificate))?)
         .map_err(|_| Failure::settings("back_office.ca_certificate: not PEM"))?;

@@ -16,6 +16,7 @@ use ca_service::Steps;
 use clap::ValueEnum;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+pub(crate) use self::authority::back_office;
 use crate::failure::Failure;
 use crate::installation::Installation;
 use crate::settings::Settings;
