@@ -70,7 +70,7 @@ pub(crate) fn told(decision: &Decision) -> String {
     }
     let changed: Vec<&Value> = decision.outcome("certificates").as_array().into_iter().flatten().collect();
     if changed.is_empty() {
-        return "Done; nothing had to be changed.".to_owned();
+        return format!("Done; nothing had to be changed.\n\ninstruction {}", decision.id);
     }
     let rows: Vec<Vec<String>> = changed
         .into_iter()

@@ -18,7 +18,8 @@ use crate::failure::Failure;
 pub(crate) struct OperatorArguments {
     #[command(flatten)]
     settings: SettingsArgument,
-    /// As which operator: the name of the certificate and key (NAME.pem, NAME.key.pem) among the credentials
+    /// As which operator: the name of the certificate and key (NAME.pem, NAME.key.pem) among the credentials [default: the one of
+    /// `tsunagi init` who usually does this, such as call-centre for holds]
     #[arg(long = "as", value_name = "NAME", env = "TSUNAGI_OPERATOR")]
     name: Option<String>,
     /// The directory of operators' certificates and keys, and of server-ca.pem [default: operators/ beside the settings]
@@ -27,7 +28,7 @@ pub(crate) struct OperatorArguments {
     /// Where operators connect [default: https:// and operators.listen of the settings]
     #[arg(long, value_name = "URL", env = "TSUNAGI_OPERATORS_URL")]
     operators_url: Option<String>,
-    /// How many seconds to wait for the CA's decision
+    /// How many seconds to wait for the CA's decision, where it is to decide
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u64,
 }

@@ -206,8 +206,9 @@ fn commands(settings: &Settings, directory: &Path, reply: Option<Reply>, output:
         0 => "No command waits.".to_owned(),
         count => {
             let told = if reply.is_some() { "carried out" } else { "waiting" };
+            let noun = if count == 1 { "command" } else { "commands" };
             format!(
-                "{count} commands {told}:\n{}",
+                "{count} {noun} {told}:\n{}",
                 table(&["command", "action"], &rows(&json!({ "certificates": result }), &["command", "action"]))
             )
         }
