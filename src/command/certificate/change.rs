@@ -3,7 +3,7 @@
 use ca_core::kind::CertificateKind;
 use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::serial_argument;
@@ -14,15 +14,16 @@ use crate::output::Output;
 
 /// Which certificates are meant: those that are live or held.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("whose").required(true).args(["serial", "device", "holder"])))]
 struct Target {
     /// The certificate with this serial number, in hexadecimal
-    #[arg(value_name = "SERIAL", value_parser = serial_argument, required_unless_present_any = ["device", "holder"], conflicts_with_all = ["device", "holder"])]
+    #[arg(value_name = "SERIAL", value_parser = serial_argument)]
     serial: Option<SerialNumber>,
     /// Its kind, should both CAs have used that number
-    #[arg(long, requires = "serial")]
+    #[arg(long, requires = "serial", conflicts_with_all = ["device", "holder"])]
     kind: Option<CertificateKind>,
     /// All certificates in this phone, by what it is called here
-    #[arg(long, value_name = "DEVICE", value_parser = public_id, conflicts_with = "holder")]
+    #[arg(long, value_name = "DEVICE", value_parser = public_id)]
     device: Option<String>,
     /// All certificates of this holder
     #[arg(long, value_name = "HOLDER_ID")]
@@ -45,7 +46,7 @@ impl Target {
 /// Why a certificate is on hold, as far as operators say so; the card's own hold is the back office's.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Cause {
-    /// The phone is lost: it is told to lock its keys, too
+    /// The phone is lost: placing a hold for this tells it to lock its keys, too
     PhoneLost,
     /// Anything else that the operator knows
     Operator,
