@@ -27,8 +27,7 @@ mod told;
 
 pub use self::backoff::Backoff;
 pub use self::issuing::BatchOutcome;
-pub use self::notices::{NoticeTemplate, Wording, WordingFault, Wordings};
-pub use self::responder::renew_responders;
+pub use self::notices::WordingFault;
 pub use self::role::{CaRole, CaRoleParts, CaRoleRefusal, CardStatusSource, CrlLocation};
 pub use self::schedules::{ScheduleName, UnknownSchedule};
 pub use self::settings::{

@@ -25,7 +25,7 @@ impl CaRole {
 
 /// Certifies again, for `life`, the responder key of `issuer`'s CA key if its certificate has less than a third of `life` left.
 /// A CA key without any responder has none to renew.
-pub fn renew_responders(
+fn renew_responders(
     issuer: &Issuer,
     reader: &Reader,
     writer: &Writer,

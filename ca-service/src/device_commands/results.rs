@@ -22,9 +22,13 @@ impl CaRole {
     /// Judges the results that the RA received; how many there were.
     pub fn judge_results(&self) -> Result<usize, CaFault> {
         let results = self.reader.untaken_results(PAGE)?;
-        let mut judged = Vec::with_capacity(results.len());
+        let (mut judged, mut failed) = (Vec::with_capacity(results.len()), None);
         for result in &results {
-            judged.push((result.id, self.judge_result(result)?));
+            match self.judge_result(result) {
+                Ok(settlement) => judged.push((result.id, settlement)),
+                // What one of them fails for keeps no other from being judged.
+                Err(fault) => failed = Some(fault),
+            }
         }
         if !judged.is_empty() {
             let now = self.clock.now();
@@ -35,7 +39,7 @@ impl CaRole {
                 Ok(())
             })?;
         }
-        Ok(results.len())
+        failed.map_or(Ok(results.len()), Err)
     }
 
     fn judge_result(&self, stored: &stored::CommandResult) -> Result<Option<Settlement>, CaFault> {

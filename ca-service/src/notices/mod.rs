@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 use crate::CaFault;
 use crate::role::CaRole;
 use crate::told::{ToldCertificate, word};
-pub use templates::{NoticeTemplate, Wording, WordingFault, Wordings};
+use templates::NoticeTemplate;
+pub use templates::WordingFault;
+pub(crate) use templates::Wordings;
 
 /// What the follower is called in the store.
 const FOLLOWER: &str = "notices";

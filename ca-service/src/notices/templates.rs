@@ -8,7 +8,7 @@ use fluent::{FluentArgs, FluentResource};
 
 /// What a notice is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NoticeTemplate {
+pub(crate) enum NoticeTemplate {
     /// A certificate was issued (SP 800-157r1 section 2.2: the holder is told of each binding).
     CertificateIssued,
     /// A certificate was put on hold, for a first or for one more cause.
@@ -24,18 +24,8 @@ pub enum NoticeTemplate {
 }
 
 impl NoticeTemplate {
-    /// Every template.
-    pub const ALL: [Self; 6] = [
-        Self::CertificateIssued,
-        Self::CertificateHeld,
-        Self::HoldLifted,
-        Self::CertificateReleased,
-        Self::CertificateRevoked,
-        Self::CardRenewed,
-    ];
-
     /// The name of its message, which is stored with each notice.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::CertificateIssued => "certificate-issued",
             Self::CertificateHeld => "certificate-held",
@@ -45,24 +35,15 @@ impl NoticeTemplate {
             Self::CardRenewed => "card-renewed",
         }
     }
-
-    /// The names of its arguments; their values are words of ours, and never personal data.
-    pub const fn arguments(self) -> &'static [&'static str] {
-        match self {
-            Self::CertificateIssued | Self::CertificateReleased | Self::CardRenewed => &["kind"],
-            Self::CertificateHeld | Self::HoldLifted => &["kind", "cause"],
-            Self::CertificateRevoked => &["kind", "reason"],
-        }
-    }
 }
 
 /// A notice in every language.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wording {
+pub(crate) struct Wording {
     /// In Japanese.
-    pub japanese: NoticeText,
+    pub(crate) japanese: NoticeText,
     /// In English.
-    pub english: NoticeText,
+    pub(crate) english: NoticeText,
 }
 
 /// A notice that cannot be put into words: of an unknown template, or without an argument that it needs.
@@ -75,14 +56,14 @@ pub struct WordingFault {
 }
 
 /// The messages of every language.
-pub struct Wordings {
+pub(crate) struct Wordings {
     japanese: Language,
     english: Language,
 }
 
 impl Wordings {
     /// Reads the messages that the program carries; they fail only if the program was built wrongly.
-    pub fn shipped() -> Result<Self, WordingFault> {
+    pub(crate) fn shipped() -> Result<Self, WordingFault> {
         Ok(Self {
             japanese: Language::read("ja", include_str!("../../notices/ja.ftl"))?,
             english: Language::read("en", include_str!("../../notices/en.ftl"))?,
@@ -90,7 +71,7 @@ impl Wordings {
     }
 
     /// A notice in every language. `arguments` are the template's, by name.
-    pub fn write(&self, template: &str, arguments: &BTreeMap<String, String>) -> Result<Wording, WordingFault> {
+    pub(crate) fn write(&self, template: &str, arguments: &BTreeMap<String, String>) -> Result<Wording, WordingFault> {
         Ok(Wording { japanese: self.japanese.write(template, arguments)?, english: self.english.write(template, arguments)? })
     }
 }
@@ -133,15 +114,25 @@ impl Language {
 mod tests {
     use super::*;
 
+    /// Every template, with the names of its arguments.
+    const TEMPLATES: [(NoticeTemplate, &[&str]); 6] = [
+        (NoticeTemplate::CertificateIssued, &["kind"]),
+        (NoticeTemplate::CertificateHeld, &["kind", "cause"]),
+        (NoticeTemplate::HoldLifted, &["kind", "cause"]),
+        (NoticeTemplate::CertificateReleased, &["kind"]),
+        (NoticeTemplate::CertificateRevoked, &["kind", "reason"]),
+        (NoticeTemplate::CardRenewed, &["kind"]),
+    ];
+
     /// A value that each argument may have.
-    fn arguments(template: NoticeTemplate, kind: &str, cause: &str, reason: &str) -> BTreeMap<String, String> {
+    fn arguments(names: &[&str], kind: &str, cause: &str, reason: &str) -> BTreeMap<String, String> {
         let value = |name: &str| match name {
             "kind" => kind,
             "cause" => cause,
             "reason" => reason,
             other => panic!("an argument without a value: {other}"),
         };
-        template.arguments().iter().map(|name| ((*name).to_owned(), value(name).to_owned())).collect()
+        names.iter().map(|name| ((*name).to_owned(), value(name).to_owned())).collect()
     }
 
     fn texts(wording: &Wording) -> [(&'static str, &NoticeText); 2] {
@@ -151,8 +142,8 @@ mod tests {
     #[test]
     fn every_template_is_there_in_every_language_with_every_argument() {
         let wordings = Wordings::shipped().unwrap();
-        for template in NoticeTemplate::ALL {
-            let wording = wordings.write(template.as_str(), &arguments(template, "signature", "phone-lost", "superseded")).unwrap();
+        for (template, names) in TEMPLATES {
+            let wording = wordings.write(template.as_str(), &arguments(names, "signature", "phone-lost", "superseded")).unwrap();
             for (language, text) in texts(&wording) {
                 assert!(!text.title.is_empty() && !text.body.is_empty(), "{language} {template:?}");
                 assert!(!text.body.contains(['{', '}', '$']), "{language}: {}", text.body);
@@ -163,14 +154,14 @@ mod tests {
     #[test]
     fn an_argument_makes_a_difference_in_every_language() {
         let wordings = Wordings::shipped().unwrap();
-        for template in NoticeTemplate::ALL {
-            let first = wordings.write(template.as_str(), &arguments(template, "signature", "card-held", "keyCompromise")).unwrap();
+        for (template, names) in TEMPLATES {
+            let first = wordings.write(template.as_str(), &arguments(names, "signature", "card-held", "keyCompromise")).unwrap();
             let variants = [
-                ("kind", arguments(template, "authentication", "card-held", "keyCompromise")),
-                ("cause", arguments(template, "signature", "phone-lost", "keyCompromise")),
-                ("reason", arguments(template, "signature", "card-held", "affiliationChanged")),
+                ("kind", arguments(names, "authentication", "card-held", "keyCompromise")),
+                ("cause", arguments(names, "signature", "phone-lost", "keyCompromise")),
+                ("reason", arguments(names, "signature", "card-held", "affiliationChanged")),
             ];
-            for (name, variant) in variants.iter().filter(|(name, _)| template.arguments().contains(name)) {
+            for (name, variant) in variants.iter().filter(|(name, _)| names.contains(name)) {
                 let other = wordings.write(template.as_str(), variant).unwrap();
                 for ((language, text), (_, other)) in texts(&first).into_iter().zip(texts(&other)) {
                     assert_ne!(text.body, other.body, "{language} {template:?} takes no notice of {name}");
@@ -182,9 +173,9 @@ mod tests {
     #[test]
     fn a_missing_argument_and_an_unknown_template_are_told() {
         let wordings = Wordings::shipped().unwrap();
-        for template in NoticeTemplate::ALL {
-            for left_out in template.arguments().iter().filter(|name| **name != "kind") {
-                let mut arguments = arguments(template, "signature", "phone-lost", "superseded");
+        for (template, names) in TEMPLATES {
+            for left_out in names.iter().filter(|name| **name != "kind") {
+                let mut arguments = arguments(names, "signature", "phone-lost", "superseded");
                 arguments.remove(*left_out);
                 assert!(wordings.write(template.as_str(), &arguments).is_err(), "{template:?} without {left_out}");
             }
