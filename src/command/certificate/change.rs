@@ -43,6 +43,26 @@ impl Target {
     }
 }
 
+/// Who asks, why, and for which certificates.
+#[derive(Debug, Args)]
+struct Request {
+    #[command(flatten)]
+    operator: OperatorArguments,
+    #[command(flatten)]
+    ticket: Ticket,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Request {
+    /// Has it done, as the operator `usual` where none is named; `how` is the member of the action that says how.
+    fn instruct(&self, usual: &str, action: &str, how: (&str, &str), output: Output) -> Result<(), Failure> {
+        let (member, word) = how;
+        let what = json!({ "action": action, "target": self.target.json(), (member): word, "ticket": self.ticket.text });
+        self.operator.client(usual)?.instruct(&what)?.print(output, told)
+    }
+}
+
 /// Why a certificate is on hold, as far as operators say so; the card's own hold is the back office's.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Cause {
@@ -70,11 +90,7 @@ impl Cause {
 #[command(after_help = "Example: tsunagi certificate hold --holder H-00017 --ticket \"Left in a train; called at 2:40\"")]
 pub(crate) struct Hold {
     #[command(flatten)]
-    operator: OperatorArguments,
-    #[command(flatten)]
-    ticket: Ticket,
-    #[command(flatten)]
-    target: Target,
+    request: Request,
     /// Why
     #[arg(long, value_enum, default_value_t = Cause::PhoneLost)]
     cause: Cause,
@@ -86,11 +102,7 @@ pub(crate) struct Hold {
 #[derive(Debug, Args)]
 pub(crate) struct Lift {
     #[command(flatten)]
-    operator: OperatorArguments,
-    #[command(flatten)]
-    ticket: Ticket,
-    #[command(flatten)]
-    target: Target,
+    request: Request,
     /// Which cause stands no more
     #[arg(long, value_enum, default_value_t = Cause::PhoneLost)]
     cause: Cause,
@@ -103,30 +115,20 @@ pub(crate) struct Lift {
 #[command(after_help = "Example: tsunagi certificate revoke --device 0f3a… --reason keyCompromise --ticket \"Keys seen for sale\"")]
 pub(crate) struct Revoke {
     #[command(flatten)]
-    operator: OperatorArguments,
-    #[command(flatten)]
-    ticket: Ticket,
-    #[command(flatten)]
-    target: Target,
+    request: Request,
     /// Why, as RFC 5280 calls it: keyCompromise, cessationOfOperation, affiliationChanged, superseded, unspecified, …
     #[arg(long, value_parser = permanent_reason)]
     reason: RevocationReason,
 }
 
 pub(super) fn hold(arguments: &Hold, output: Output) -> Result<(), Failure> {
-    let what =
-        json!({ "action": "hold", "target": arguments.target.json(), "cause": arguments.cause.as_str(), "ticket": arguments.ticket.text });
-    arguments.operator.client("call-centre")?.instruct(&what)?.print(output, told)
+    arguments.request.instruct("call-centre", "hold", ("cause", arguments.cause.as_str()), output)
 }
 
 pub(super) fn lift(arguments: &Lift, output: Output) -> Result<(), Failure> {
-    let what =
-        json!({ "action": "lift", "target": arguments.target.json(), "cause": arguments.cause.as_str(), "ticket": arguments.ticket.text });
-    arguments.operator.client("call-centre")?.instruct(&what)?.print(output, told)
+    arguments.request.instruct("call-centre", "lift", ("cause", arguments.cause.as_str()), output)
 }
 
 pub(super) fn revoke(arguments: &Revoke, output: Output) -> Result<(), Failure> {
-    let reason = arguments.reason.as_str();
-    let what = json!({ "action": "revoke", "target": arguments.target.json(), "reason": reason, "ticket": arguments.ticket.text });
-    arguments.operator.client("administrator")?.instruct(&what)?.print(output, told)
+    arguments.request.instruct("administrator", "revoke", ("reason", arguments.reason.as_str()), output)
 }
