@@ -62,7 +62,8 @@ pub(crate) fn live(town: &Town, number: usize) {
 impl<'t> Household<'t> {
     fn new(town: &'t Town) -> Self {
         let ra = RaClient::new(&RaSettings { timeout: Duration::from_secs(10), ..town.installation.ra_settings() }).unwrap();
-        let [call_centre, administrator, back_office] = ["call-centre", "administrator", "back-office"].map(|name| town.operator(name));
+        let [call_centre, administrator, back_office] =
+            ["call-centre", "administrator", "back-office"].map(|name| town.installation.operator_named(name));
         Self { town, ra, call_centre, administrator, back_office, card: card(town, None), old: Vec::new() }
     }
 

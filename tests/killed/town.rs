@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-use sandbox::fcm::{PushService, PushServiceSettings};
+use sandbox::fcm::PushService;
 use sandbox::kind::Kind;
-use sandbox::operator::{Operator, OperatorSettings};
 use sandbox::relying_party::{OcspWish, Status, ask_ocsp};
 
 use crate::ledger::{Issued, Ledger};
@@ -54,13 +53,8 @@ impl Town {
     /// An installation; nothing serves yet.
     pub(crate) fn found(store: Store) -> Self {
         let mut installation = Installation::prepare(store);
-        let push = PushService::start(&PushServiceSettings::default()).unwrap();
-        let token = installation.scratch().join("push.token");
-        push.write_access_token(&token).unwrap();
-        let reached = [("push.url", push.url()), ("push.project", push.project()), ("push.token_file", token.to_str().unwrap())];
-        for (key, value) in SETTINGS.iter().chain(&reached) {
-            installation.set(key, value);
-        }
+        let push = installation.push_service();
+        SETTINGS.iter().for_each(|(key, value)| installation.set(key, value));
         let (stop, lost) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { store, installation, push, ledger: Ledger::default(), stop, lost, authorities: OnceLock::new() }
     }
@@ -83,12 +77,6 @@ impl Town {
     /// Ends whoever asks, if somebody has found a defect.
     pub(crate) fn go_on(&self) {
         assert!(!self.lost.load(Ordering::Relaxed), "somebody else found a defect");
-    }
-
-    pub(crate) fn operator(&self, name: &str) -> Operator {
-        let (url, ca) = (format!("https://{}", self.installation.operators), self.installation.text("operators/server-ca.pem"));
-        let settings = OperatorSettings::new(&url, &ca, self.installation.identity(name), AUDIENCE);
-        Operator::new(&OperatorSettings { timeout: Duration::from_secs(10), ..settings }).unwrap()
     }
 
     /// What OCSP says of a certificate, if it answers.

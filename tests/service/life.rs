@@ -3,7 +3,7 @@
 use sandbox::back_office::{CardOrder, OrderDetail};
 use sandbox::card::Card;
 use sandbox::kind::Kind;
-use sandbox::operator::{HoldCause, Operator, OperatorAction, OperatorFault, OperatorSettings, Target};
+use sandbox::operator::{HoldCause, OperatorAction, OperatorFault, Target};
 use sandbox::phone::Phone;
 use sandbox::reason::Reason;
 use sandbox::relying_party::{OcspWish, Status, ask_ocsp, fetch_crl};
@@ -22,11 +22,6 @@ pub(crate) fn let_holds_be_lifted(installation: &mut Installation) {
         std::fs::write(path, lifting).unwrap();
     }
     installation.set("policy_directory", directory.to_str().unwrap());
-}
-
-pub(crate) fn operator(installation: &Installation, name: &str) -> Operator {
-    let (url, ca) = (format!("https://{}", installation.operators), installation.text("operators/server-ca.pem"));
-    Operator::new(&OperatorSettings::new(&url, &ca, installation.identity(name), "ra.test")).unwrap()
 }
 
 fn enrol(installation: &Installation) -> (Card, Phone) {
@@ -99,12 +94,12 @@ pub(crate) fn people_are_obeyed_if_they_may(installation: &Installation) {
         ("call-centre", revoke.clone()),
         ("call-centre", OperatorAction::RunSchedule { schedule: "expire".to_owned() }),
     ] {
-        let refusal = operator(installation, name).instruct(&action).unwrap_err();
+        let refusal = installation.operator_named(name).instruct(&action).unwrap_err();
         assert_eq!(refusal.code(), Some("role_not_allowed"), "{name}, {action:?}: {refusal}");
     }
     await_both(installation, &phone, None);
 
-    let desk = operator(installation, "call-centre");
+    let desk = installation.operator_named("call-centre");
     assert_eq!(desk.instruct(&hold(&phone)).unwrap().state, "done");
     await_both(installation, &phone, Some(Reason::CertificateHold));
     let target = Target::device(phone.device_id().unwrap());
@@ -112,13 +107,13 @@ pub(crate) fn people_are_obeyed_if_they_may(installation: &Installation) {
     await_both(installation, &phone, None);
     phone.end(&installation.phone(), Kind::Authentication, Reason::CessationOfOperation).unwrap();
     await_both(installation, &phone, Some(Reason::CessationOfOperation));
-    let late = operator(installation, "administrator").instruct(&revoke).unwrap_err();
+    let late = installation.operator_named("administrator").instruct(&revoke).unwrap_err();
     assert!(matches!(late, OperatorFault::Refused { status: 409 | 404 | 422, .. }), "{late}");
 }
 
 /// A schedule as the operators' listener shows it.
 pub(crate) fn schedule(installation: &Installation, name: &str) -> Value {
-    let shown = operator(installation, "auditor").schedules().unwrap();
+    let shown = installation.operator_named("auditor").schedules().unwrap();
     let found = shown["schedules"].as_array().unwrap().iter().find(|schedule| schedule["name"] == name).cloned();
     found.unwrap_or_else(|| panic!("no schedule {name}: {shown}"))
 }
@@ -136,7 +131,7 @@ pub(crate) fn old_news_of_cards_stop_issuance_and_nothing_else(installation: &mu
         (refused.code() == Some("card_evidence_stale")).then_some(refused)
     });
     assert!(matches!(refused, sandbox::phone::PhoneFault::Refused { status: 503, .. }), "{refused}");
-    operator(installation, "call-centre").instruct(&hold(&phone)).unwrap();
+    installation.operator_named("call-centre").instruct(&hold(&phone)).unwrap();
     await_both(installation, &phone, Some(Reason::CertificateHold));
     installation.set("ca.feed_seconds", "1");
     installation.set("ca.evidence.feed_seconds", "3600");

@@ -50,7 +50,13 @@ fn issuance_stops_where_nothing_is_known_of_cards_and_one_process_serves_a_file(
 
 #[test]
 fn metrics_count_what_happens_and_neither_they_nor_the_logs_tell_of_whom() {
-    watching::sees_everything_but_the_person(&Installation::serving(support::Store::Sqlite));
+    let mut installation = Installation::prepare(support::Store::Sqlite);
+    let push = installation.push_service();
+    for (key, value) in [("ca.notices.backoff.first_seconds", "1"), ("ca.schedules.retry_notices", "* * * * * *")] {
+        installation.set(key, value);
+    }
+    installation.serve();
+    watching::sees_everything_but_the_person(&installation, &push);
 }
 
 #[cfg(feature = "postgres")]

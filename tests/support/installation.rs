@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use sandbox::back_office::{BackOffice, BackOfficeSettings, NewCard, PushTarget};
 use sandbox::card::Card;
+use sandbox::fcm::{PushService, PushServiceSettings};
 use sandbox::http::{ClientIdentity, HttpAnswer, HttpClient, HttpSettings};
 use sandbox::kind::Kind;
+use sandbox::operator::{Operator, OperatorSettings};
 use sandbox::phone::{ApplyWish, Enrolment, RaClient, RaSettings, Replaces};
 use schema::testing::TestDatabase;
 use schema::{Database, OpenOptions, Reader};
@@ -79,10 +81,15 @@ impl Installation {
     /// Makes one that serves, all roles in one process, with the back office pushing to it.
     pub fn serving(store: Store) -> Self {
         let mut installation = Self::prepare(store);
-        installation.set("ra.limits.listener.requests_per_second", "0");
-        installation.start();
-        installation.back_office.set_push(Some(&installation.push_target())).unwrap();
+        installation.serve();
         installation
+    }
+
+    /// Has it serve, all roles in one process, with the back office pushing to it.
+    pub fn serve(&mut self) {
+        self.set("ra.limits.listener.requests_per_second", "0");
+        self.start();
+        self.back_office.set_push(Some(&self.push_target())).unwrap();
     }
 
     fn init(&self) {
@@ -105,6 +112,16 @@ impl Installation {
         let name = format!("TSUNAGI__{}", key.replace('.', "__").to_uppercase());
         self.variables.retain(|(known, _)| *known != name);
         self.variables.push((name, value.to_owned()));
+    }
+
+    /// A push service, which processes that start later hand their commands to.
+    pub fn push_service(&mut self) -> PushService {
+        let push = PushService::start(&PushServiceSettings::default()).unwrap();
+        let token = self.directory.path().join("push.token");
+        push.write_access_token(&token).unwrap();
+        let reached = [("push.url", push.url()), ("push.project", push.project()), ("push.token_file", token.to_str().unwrap())];
+        reached.iter().for_each(|(key, value)| self.set(key, value));
+        push
     }
 
     /// Starts a process with all roles, and waits until it can serve.
@@ -270,6 +287,12 @@ impl Installation {
         let answer = http.get(&format!("http://{}/ca/{kind}-1.cer", self.status), &[]).unwrap();
         assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/pkix-cert"));
         answer.body
+    }
+
+    /// One of the first operators, at work.
+    pub fn operator_named(&self, name: &str) -> Operator {
+        let url = format!("https://{}", self.operators);
+        Operator::new(&OperatorSettings::new(&url, &self.text("operators/server-ca.pem"), self.identity(name), RA_NAME)).unwrap()
     }
 
     /// A card, with keys that other cards of this test have, too: to make new ones takes its time.
