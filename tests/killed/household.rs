@@ -73,14 +73,14 @@ impl<'t> Household<'t> {
         if one_in(25) {
             let hasty = RaSettings { timeout: Duration::from_millis(40), ..self.town.installation.ra_settings() };
             drop(RaClient::new(&hasty).unwrap().submit(&wanted.application.cms));
-            self.old.iter().for_each(|phone| all_of(self.town, phone, Must::BeAnything));
+            self.old.iter().for_each(|phone| all_of(self.town, phone, Must::Anything));
             self.old.clear();
             self.card = card(self.town, None);
             self.town.ledger.count("applicants who went away");
             return None;
         }
         let phone = wanted.issued(self.town, &self.ra)?;
-        self.old.iter().for_each(|old| all_of(self.town, old, Must::BeRevoked));
+        self.old.iter().for_each(|old| all_of(self.town, old, Must::Revoked));
         Some(phone)
     }
 
@@ -94,7 +94,7 @@ impl<'t> Household<'t> {
             10 => self.is_revoked_by_the_administrator(phone),
             11 => {
                 key_reported(self.town, &self.ra, &phone.of(Kind::Signature).unwrap().key);
-                self.town.ledger.must(Must::BeRevoked, phone.of(Kind::Signature));
+                self.town.ledger.must(Must::Revoked, phone.of(Kind::Signature));
             }
             12 | 13 => self.card_event_is_pushed(phone),
             14 => self.card_is_held(phone),
@@ -133,20 +133,20 @@ impl<'t> Household<'t> {
     fn ends_from_the_phone(&self, phone: &Phone) {
         let action = HolderAction::End { certificates: CertificatesToEnd::ThisPhone, reason: Reason::CessationOfOperation };
         instructed(self.town, &self.ra, phone.signer(any_kind()).unwrap(), &action, "ended with the phone");
-        all_of(self.town, phone, Must::BeRevoked);
+        all_of(self.town, phone, Must::Revoked);
     }
 
     fn ends_with_the_card(&self, phone: &Phone) {
         let action = HolderAction::End { certificates: CertificatesToEnd::All, reason: Reason::KeyCompromise };
         instructed(self.town, &self.ra, (&self.card.signature).into(), &action, "ended with the card");
-        all_of(self.town, phone, Must::BeRevoked);
+        all_of(self.town, phone, Must::Revoked);
     }
 
     fn loses_the_phone(&self, phone: &Phone) {
         let target = Target::device(phone.device_id().unwrap());
         let action = OperatorAction::Hold { target, cause: HoldCause::PhoneLost, ticket: "left in a train".to_owned() };
         ordered(self.town, &self.call_centre, &action, "lost phones held");
-        all_of(self.town, phone, Must::BeHeld);
+        all_of(self.town, phone, Must::Held);
     }
 
     fn is_revoked_by_the_administrator(&self, phone: &Phone) {
@@ -154,7 +154,7 @@ impl<'t> Household<'t> {
         let target = Target::certificate(&enrolled.serial, enrolled.kind);
         let action = OperatorAction::Revoke { target, reason: Reason::PrivilegeWithdrawn, ticket: "a mistake".to_owned() };
         ordered(self.town, &self.administrator, &action, "revoked by an administrator");
-        self.town.ledger.must(Must::BeRevoked, [enrolled]);
+        self.town.ledger.must(Must::Revoked, [enrolled]);
     }
 
     /// What stands in no feed: if the inbox loses it, nobody finds it again.
@@ -173,13 +173,13 @@ impl<'t> Household<'t> {
         told(self.town, "a card event", || self.back_office.deliver_card_events(std::slice::from_ref(&event)));
         self.town.ledger.card_events.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.town.ledger.acknowledged("card events pushed and received");
-        self.town.ledger.must(Must::BeRevoked, phone.of(kind));
+        self.town.ledger.must(Must::Revoked, phone.of(kind));
         self.another_card();
     }
 
     fn card_is_held(&mut self, phone: &Phone) {
         self.order(CardOrder::Hold);
-        all_of(self.town, phone, Must::BeHeld);
+        all_of(self.town, phone, Must::Held);
         self.another_card();
     }
 
@@ -187,21 +187,21 @@ impl<'t> Household<'t> {
         let detail = OrderDetail { new_signature: true, pooled_keys: true, ..OrderDetail::default() };
         let changed = self.town.installation.back_office.order(self.card_id(), CardOrder::RecordChange, &detail).unwrap();
         self.card = self.card.renewed(&changed.card.unwrap()).unwrap();
-        self.town.ledger.must(Must::BeRevoked, phone.of(Kind::Signature));
+        self.town.ledger.must(Must::Revoked, phone.of(Kind::Signature));
         self.town.ledger.count("cards that changed their record");
     }
 
     fn card_is_renewed(&mut self, phone: &Phone) {
         let card = self.order(CardOrder::Renew);
         self.card = card.unwrap();
-        all_of(self.town, phone, Must::BeRevoked);
+        all_of(self.town, phone, Must::Revoked);
     }
 
     fn card_is_revoked(&mut self, phone: &Phone) {
         let request = RevocationRequest { kinds: Kind::ALL.to_vec(), reason: Reason::CessationOfOperation, at: None };
         self.town.installation.back_office.revoke(self.card_id(), &request).unwrap();
         self.town.ledger.count("cards revoked");
-        all_of(self.town, phone, Must::BeRevoked);
+        all_of(self.town, phone, Must::Revoked);
         self.another_card();
     }
 
@@ -210,11 +210,11 @@ impl<'t> Household<'t> {
         let village = random::<12>().unwrap().map(|octet| char::from(b'a' + octet % 26)).iter().collect();
         self.card = card(self.town, Some((self.card.holder_id.clone().unwrap(), Some(village))));
         let Some(next) = application(self.town, &self.ra, &self.card).issued(self.town, &self.ra) else { return };
-        all_of(self.town, phone, Must::BeRevoked);
+        all_of(self.town, phone, Must::Revoked);
         let scope = self.card.signature.scope().unwrap();
         let order = BatchOrder { scope, event_type: CardEventType::Revoked, reason: Some(Reason::CaCompromise), at: None };
         self.town.installation.back_office.order_batch(&order).unwrap();
-        self.town.ledger.must(Must::BeRevoked, next.of(Kind::Signature));
+        self.town.ledger.must(Must::Revoked, next.of(Kind::Signature));
         self.town.ledger.count("batches");
         self.old.push(next);
         self.another_card();

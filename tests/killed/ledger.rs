@@ -10,11 +10,11 @@ use sandbox::phone::Enrolled;
 /// What must be true of a certificate in the end. Each is more than the one before, and none is taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Must {
-    BeLive,
-    BeHeld,
-    BeRevoked,
+    Live,
+    Held,
+    Revoked,
     /// The phone went away before it had its answer.
-    BeAnything,
+    Anything,
 }
 
 /// An issued certificate.
@@ -44,7 +44,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) fn issued(&self, enrolled: &Enrolled) {
         let (kind, serial) = (enrolled.kind, enrolled.serial.clone());
-        let issued = Issued { kind, serial: serial.clone(), der: enrolled.certificate.clone(), must: Must::BeLive };
+        let issued = Issued { kind, serial: serial.clone(), der: enrolled.certificate.clone(), must: Must::Live };
         let known = locked(&self.certificates).insert((kind, serial), issued);
         assert!(known.is_none(), "one serial number was issued twice");
     }

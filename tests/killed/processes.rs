@@ -85,7 +85,7 @@ impl<'t> Processes<'t> {
         }
         self.acknowledged_before = self.town.ledger.acknowledgements();
         dead.process = self.town.installation.start_role(dead.name, dead.roles, dead.telemetry);
-        if number % 20 == 0 {
+        if number.is_multiple_of(20) {
             eprintln!("{number} kills; {} acknowledgements", self.acknowledged_before);
         }
     }

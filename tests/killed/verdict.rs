@@ -107,10 +107,10 @@ fn key(issued: &Issued) -> (String, String) {
 /// What each state is called in the ledger.
 fn is_as_promised(must: Must, state: CertificateState) -> bool {
     match must {
-        Must::BeLive => state == CertificateState::Live,
-        Must::BeHeld => state == CertificateState::Held,
-        Must::BeRevoked => state == CertificateState::Revoked,
-        Must::BeAnything => true,
+        Must::Live => state == CertificateState::Live,
+        Must::Held => state == CertificateState::Held,
+        Must::Revoked => state == CertificateState::Revoked,
+        Must::Anything => true,
     }
 }
 
@@ -120,7 +120,7 @@ fn promises_are_kept(town: &Town, reader: &Reader, certificates: &BTreeMap<(Stri
         let found = found.unwrap_or_else(|| panic!("{} {} was handed out, and is not there", issued.kind, issued.serial));
         assert!(
             is_as_promised(issued.must, found.state),
-            "{} {} must {:?}, and is {:?}",
+            "{} {} must be {:?}, and is {:?}",
             issued.kind,
             issued.serial,
             issued.must,
