@@ -143,8 +143,11 @@ fn who_may_what(installation: &Installation, signature: &str) {
     assert_eq!(refusal(installation, &["certificate", "hold", &nobody, "--ticket", "t"], REFUSED), "target_unknown");
     assert_eq!(refusal(installation, &["device", "show", &"0".repeat(32)], NOT_FOUND), "not_found");
     assert_eq!(refusal(installation, &["instruction", "show", &"0".repeat(64)], NOT_FOUND), "instruction_unknown");
-    let schedules = installation.json(&["schedule", "list"]);
-    assert_eq!(schedules.as_array().unwrap().len(), 6, "{schedules}");
+    // Each is entered by its own thread, soon after the lead is taken.
+    until("every schedule is listed", || {
+        let schedules = installation.json(&["schedule", "list"]);
+        (schedules.as_array().unwrap().len() == 6).then_some(())
+    });
     assert!(text(installation, &["schedule", "run", "compare"]).contains("compare"));
     until("the comparison has run", || {
         let schedules = installation.json(&["schedule", "list"]);
