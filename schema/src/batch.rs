@@ -119,20 +119,19 @@ impl Transaction<'_> {
         };
         let lock = self.session.update_lock();
         sql(format!("SELECT id FROM ca_key ORDER BY id{lock}")).rows(self.session, |row| row.int())?;
-        let started =
-            sql("INSERT INTO batch (origin, issuer_key_id, distribution_point_sha256, change, reason, origin_data, instruction_id, \
+        let started = sql("INSERT INTO batch (name, issuer_key_id, distribution_point_sha256, change, reason, origin, instruction_id, \
              started_at) VALUES (?, ?, ?, ?, ?, ?, (SELECT id FROM instruction WHERE digest = ?), ?) ON CONFLICT DO NOTHING RETURNING id")
-            .bind(new.name.as_str())
-            .bind(&new.scope.issuer_key_id)
-            .bind(new.scope.distribution_point_sha256.as_ref())
-            .bind(change)
-            .bind(reason)
-            .bind(new.order.origin.to_data().to_string().as_str())
-            .bind(new.order.instruction.as_ref())
-            .bind(now)
-            .optional(self.session, |row| Ok(BatchId(row.big()?)))?;
+        .bind(new.name.as_str())
+        .bind(&new.scope.issuer_key_id)
+        .bind(new.scope.distribution_point_sha256.as_ref())
+        .bind(change)
+        .bind(reason)
+        .bind(new.order.origin.to_data().to_string().as_str())
+        .bind(new.order.instruction.as_ref())
+        .bind(now)
+        .optional(self.session, |row| Ok(BatchId(row.big()?)))?;
         let Some(id) = started else {
-            return sql("SELECT id FROM batch WHERE origin = ?")
+            return sql("SELECT id FROM batch WHERE name = ?")
                 .bind(new.name.as_str())
                 .optional(self.session, |row| Ok(BatchId(row.big()?)))?
                 .ok_or(StoreFault::Corrupt("an insert conflicted with no row"));
@@ -165,7 +164,7 @@ impl Transaction<'_> {
         let changed = self.do_page(&batch, &ids, policy, now)?;
         batch.cards += ids.len() as u64;
         batch.changed += changed as u64;
-        sql("UPDATE batch SET cursor = ?, cards = ?, done = ? WHERE id = ?")
+        sql("UPDATE batch SET cursor = ?, cards = ?, changed = ? WHERE id = ?")
             .bind(*last)
             .bind(codes::stored(batch.cards)?)
             .bind(codes::stored(batch.changed)?)
@@ -263,7 +262,7 @@ const REVOKE: i16 = 1;
 const HOLD: i16 = 2;
 
 /// The columns that [`decode`] takes, and the cursor.
-const SELECT: &str = "SELECT b.id, b.issuer_key_id, b.distribution_point_sha256, b.change, b.reason, b.origin_data, i.digest, b.cards, b.done, \
+const SELECT: &str = "SELECT b.id, b.issuer_key_id, b.distribution_point_sha256, b.change, b.reason, b.origin, i.digest, b.cards, b.changed, \
      b.started_at, b.finished_at, b.cursor FROM batch AS b LEFT JOIN instruction AS i ON i.id = b.instruction_id";
 
 fn decode(row: &mut Fields<'_, '_, '_>) -> Result<Batch, StoreFault> {

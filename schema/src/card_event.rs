@@ -82,12 +82,6 @@ impl Reader {
 }
 
 impl Transaction<'_> {
-    /// Puts an event into the inbox, once; see [`Transaction::receive_card_events`].
-    pub fn receive_card_event(&mut self, event: &CardEvent, now: DateTime<Utc>) -> Result<Receipt, StoreFault> {
-        let new = self.receive_card_events(std::slice::from_ref(event), now)?;
-        Ok(if new == 0 { Receipt::Known } else { Receipt::New })
-    }
-
     /// Puts events into the inbox, each once, many in a statement; how many of them are new.
     ///
     /// Errors: a fault of class `Check` for the reason certificateHold or an id that is empty or too long.

@@ -22,16 +22,6 @@ use crate::sql::{few_sizes, placeholders, sql};
 use crate::transaction::Transaction;
 
 impl Transaction<'_> {
-    /// Applies one card event; see [`Transaction::apply_card_events`].
-    pub fn apply_card_event(
-        &mut self,
-        event: &CardEvent,
-        policy: &LifecyclePolicy,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<CertificateId>, StoreFault> {
-        self.apply_card_events(std::slice::from_ref(event), policy, now)
-    }
-
     /// The cascade: remembers what happened to each card certificate, and changes the certificates linked to it as policy says.
     /// Returns the certificates that this call changed. Hundreds of events take a few dozens of statements.
     ///

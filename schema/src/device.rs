@@ -229,8 +229,8 @@ pub(crate) fn by_row(session: &mut Session, id: DeviceId) -> Result<Option<Devic
 const TABLES: &str = "device AS d JOIN holder AS h ON h.id = d.holder";
 
 /// 0 if none of the device's certificates was revoked; else the least that is known of the erasure of any: 1 nothing, 2 claimed,
-/// 3 confirmed. What another device says, which names the certificate as left behind in it, is a claim, whatever signs it: anybody may name
-/// what was never there.
+/// 3 confirmed. What another device says, which names the certificate as left behind in it, is a claim, whatever signs it:
+/// anybody may name what was never there.
 const ERASURE: &str = "COALESCE((SELECT MIN(CASE \
      WHEN EXISTS (SELECT 1 FROM device_command_certificate AS n JOIN device_command AS x ON x.id = n.command_id \
                   WHERE n.serial = c.serial AND n.kind = c.kind AND x.action = 1 AND x.state = 3 AND x.device_id = d.id) THEN 3 \

@@ -62,7 +62,7 @@ const CA: Grants = &[
     ("spent_challenge", "SELECT, INSERT"),
     ("card_event_inbox", "SELECT, INSERT, UPDATE (applied_at)"),
     ("hold", "SELECT, INSERT, DELETE"),
-    ("batch", "SELECT, INSERT, UPDATE (state, cursor, cards, done, finished_at)"),
+    ("batch", "SELECT, INSERT, UPDATE (state, cursor, cards, changed, finished_at)"),
     ("rejection", "SELECT, DELETE"),
     ("feed_cursor", "SELECT, INSERT, UPDATE"),
     ("channel", "SELECT, INSERT, UPDATE (last_success_at)"),

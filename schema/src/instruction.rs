@@ -4,6 +4,7 @@
 //! carries an instruction out verifies the message, and that `digest` is its SHA-256.
 
 use ca_core::digest::Sha256Digest;
+pub use ca_core::instruction::InstructionForm;
 use ca_core::refusal::Refusal;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -15,33 +16,6 @@ use crate::fault::{StoreFault, WriteError};
 use crate::reader::Reader;
 use crate::sql::{Fields, sql};
 use crate::transaction::Transaction;
-
-/// What sort of message an instruction is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum InstructionForm {
-    /// CMS SignedData by an operator.
-    Operator,
-    /// CMS SignedData by a holder, with a smartphone's key or the card's.
-    Holder,
-    /// A PKCS#10 by whoever has a key that should be nobody else's.
-    KeyCompromise,
-}
-
-impl InstructionForm {
-    const ALL: [Self; 3] = [Self::Operator, Self::Holder, Self::KeyCompromise];
-
-    fn code(self) -> i16 {
-        match self {
-            Self::Operator => 1,
-            Self::Holder => 2,
-            Self::KeyCompromise => 3,
-        }
-    }
-
-    fn from_code(code: i16) -> Result<Self, StoreFault> {
-        Self::ALL.into_iter().find(|form| form.code() == code).ok_or(StoreFault::Corrupt("an instruction's form"))
-    }
-}
 
 /// An instruction to be stored for the CA role.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,13 +170,6 @@ impl Reader {
         })
     }
 
-    /// When a challenge was taken for good, by the CA's own record.
-    pub fn challenge_redeemed_at(&self, challenge: &[u8; 48]) -> Result<Option<DateTime<Utc>>, StoreFault> {
-        self.read(|session| {
-            sql("SELECT spent_at FROM spent_challenge WHERE challenge = ?").bind(challenge.as_slice()).optional(session, |row| row.time())
-        })
-    }
-
     /// The message of an instruction that waits for an approval: to be verified once more by whoever carries it out then.
     pub fn instruction_awaiting_approval(&self, digest: &Sha256Digest) -> Result<Option<StoredInstruction>, StoreFault> {
         self.read(|session| {
@@ -220,7 +187,7 @@ impl Transaction<'_> {
     pub fn receive_instruction(&mut self, new: &NewInstruction, now: DateTime<Utc>) -> Result<Receipt, StoreFault> {
         let inserted = sql("INSERT INTO instruction (digest, form, message, received_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING")
             .bind(&new.digest)
-            .bind(new.form.code())
+            .bind(i16::from(new.form.code()))
             .bind(new.message.as_slice())
             .bind(now)
             .execute(self.session)?;
@@ -249,7 +216,7 @@ impl Transaction<'_> {
         let decided = sql("UPDATE instruction SET state = ?, decided_at = ?, outcome = ?, refusal_code = ?, refusal_detail = ? \
              WHERE digest = ? AND state = 1")
         .bind(state)
-        .bind((state != AWAITING_APPROVAL).then_some(now.timestamp_millis()))
+        .bind((state != AWAITING_APPROVAL).then_some(now))
         .bind(outcome.as_deref())
         .bind(code)
         .bind(detail)
@@ -296,11 +263,7 @@ impl Transaction<'_> {
 
     /// Takes a challenge for good, in the memory that the RA cannot write. After the refusal the closure must return it.
     pub fn redeem_challenge(&mut self, challenge: &[u8; 48], now: DateTime<Utc>) -> InstructionResult {
-        let spent = sql("INSERT INTO spent_challenge (challenge, spent_at) VALUES (?, ?) ON CONFLICT DO NOTHING")
-            .bind(challenge.as_slice())
-            .bind(now)
-            .execute(self.session)?;
-        if spent == 1 { Ok(()) } else { Err(WriteError::Refused(InstructionRefusal::ChallengeSpent)) }
+        if self.spend_challenge(challenge, now)? { Ok(()) } else { Err(WriteError::Refused(InstructionRefusal::ChallengeSpent)) }
     }
 }
 
@@ -313,11 +276,15 @@ fn told(digest: &Sha256Digest, by: Option<&Origin>) -> Value {
     data
 }
 
+fn form(code: i16) -> Result<InstructionForm, StoreFault> {
+    u8::try_from(code).ok().and_then(InstructionForm::from_code).ok_or(StoreFault::Corrupt("an instruction's form"))
+}
+
 fn decode_stored(row: &mut Fields<'_, '_, '_>) -> Result<StoredInstruction, StoreFault> {
     Ok(StoredInstruction {
         row: row.big()?,
         digest: row.digest()?,
-        form: InstructionForm::from_code(row.small()?)?,
+        form: form(row.small()?)?,
         message: row.bytes()?,
         received_at: row.time()?,
     })
@@ -326,7 +293,7 @@ fn decode_stored(row: &mut Fields<'_, '_, '_>) -> Result<StoredInstruction, Stor
 fn decode_record(row: &mut Fields<'_, '_, '_>) -> Result<InstructionRecord, StoreFault> {
     Ok(InstructionRecord {
         digest: row.digest()?,
-        form: InstructionForm::from_code(row.small()?)?,
+        form: form(row.small()?)?,
         received_at: row.time()?,
         approved_by: row.optional_digest()?,
         state: decode_state(row)?,

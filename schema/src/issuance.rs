@@ -155,7 +155,9 @@ impl Transaction<'_> {
             return Err(StoreFault::Misuse("an issuance of no certificates").into());
         }
         self.decide(issuance.application, now)?;
-        self.spend_challenge(&issuance.challenge, now)?;
+        if !self.spend_challenge(&issuance.challenge, now)? {
+            return Err(WriteError::Refused(IssueRefusal::ChallengeSpent));
+        }
         let cards = self.lock_cards(issuance)?;
         let holder = self.lock_holder(&issuance.holder_id)?;
         let superseded = self.end_earlier(holder, issuance, policy, now)?;
@@ -205,14 +207,6 @@ impl Transaction<'_> {
         let data = json!({"digest": digest.to_string()});
         self.emit(NewEvent::new(EventKind::ApplicationAccepted, at, data).about_application(id));
         Ok(())
-    }
-
-    fn spend_challenge(&mut self, challenge: &[u8; 48], now: DateTime<Utc>) -> IssueResult<()> {
-        let spent = sql("INSERT INTO spent_challenge (challenge, spent_at) VALUES (?, ?) ON CONFLICT DO NOTHING")
-            .bind(challenge.as_slice())
-            .bind(now)
-            .execute(self.session)?;
-        if spent == 1 { Ok(()) } else { Err(WriteError::Refused(IssueRefusal::ChallengeSpent)) }
     }
 
     fn certify_keys(&mut self, ids: &[CertificateId], certificates: &[NewCertificate], now: DateTime<Utc>) -> IssueResult<()> {

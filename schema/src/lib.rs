@@ -16,6 +16,7 @@ pub mod card;
 pub mod card_event;
 mod cascade;
 pub mod certificate;
+mod challenge;
 pub mod change;
 pub mod channel;
 mod codes;

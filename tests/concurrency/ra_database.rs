@@ -140,7 +140,7 @@ fn what_is_not_the_ras_it_neither_changes_nor_deletes_nor_adds_to() {
         "INSERT INTO hold (certificate_id, cause, placed_at) SELECT id, 3, 1 FROM certificate",
         "INSERT INTO card_event_inbox (event_id, issuer_key_id, serial, sequence, change, occurred_at, source, received_at, applied_at) \
          VALUES ('x', '\\x01', '\\x01', 1, 3, 1, 2, 1, 1)",
-        "INSERT INTO batch (origin, issuer_key_id, change, origin_data, started_at) VALUES ('x', '\\x01', 2, '{}', 1)",
+        "INSERT INTO batch (name, issuer_key_id, change, origin, started_at) VALUES ('x', '\\x01', 2, '{}', 1)",
         "INSERT INTO schedule (name, expression, requested_at) VALUES ('expire', 'x', 1)",
         "INSERT INTO event (position, at, kind, data) VALUES (1000, 1, 'certificate.released', '{}')",
         "UPDATE event_counter SET position = position + 1",

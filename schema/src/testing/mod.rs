@@ -3,6 +3,7 @@
 //! PostgreSQL is the server whose superuser's URL is in `TSUNAGI_TEST_POSTGRES`; `scripts/with-postgres` makes one.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod one_card_event;
 mod replay;
 mod samples;
 mod statuses;

@@ -201,7 +201,7 @@ fn the_ra_user_adds_rows_only_where_the_ra_brings_something() {
         "INSERT INTO instruction (digest, form, message, received_at, approved_by) SELECT digest, 1, digest, 1, id FROM instruction",
         "INSERT INTO device_command_result (command_public_id, body, signed, received_at, taken_at) VALUES ('x', 'x', 0, 1, 1)",
         "INSERT INTO hold (certificate_id, cause, placed_at) VALUES (1, 3, 1)",
-        "INSERT INTO batch (origin, issuer_key_id, change, origin_data, started_at) SELECT 'x', digest, 2, '{}', 1 FROM application",
+        "INSERT INTO batch (name, issuer_key_id, change, origin, started_at) SELECT 'x', digest, 2, '{}', 1 FROM application",
         "INSERT INTO schedule (name, expression) VALUES ('x', 'x')",
         "INSERT INTO channel (name, last_success_at) VALUES ('feed', 9)",
         "INSERT INTO command_key (key_id, public_key, added_at) SELECT 'x', digest, 1 FROM application",

@@ -297,19 +297,20 @@ CREATE TABLE hold (
 CREATE TABLE batch (
     id INTEGER PRIMARY KEY,
     -- The card event or instruction that asked for it, so that it is started once.
-    origin TEXT NOT NULL UNIQUE CHECK (octet_length(origin) BETWEEN 1 AND 300),
+    name TEXT NOT NULL UNIQUE CHECK (octet_length(name) BETWEEN 1 AND 300),
     issuer_key_id BLOB NOT NULL CHECK (octet_length(issuer_key_id) BETWEEN 1 AND 64),
     distribution_point_sha256 BLOB CHECK (octet_length(distribution_point_sha256) = 32),
     change INTEGER NOT NULL CHECK (change IN (1, 2)),
     reason INTEGER CHECK (reason IN (0, 1, 2, 3, 4, 5, 9, 10)),
     -- By whom, as its events tell it.
-    origin_data TEXT NOT NULL CHECK (json_valid(origin_data)),
+    origin TEXT NOT NULL CHECK (json_valid(origin)),
     instruction_id INTEGER REFERENCES instruction (id),
     state INTEGER NOT NULL DEFAULT 1 CHECK (state IN (1, 2)),
     -- The last card certificate's row that was done.
     cursor INTEGER NOT NULL DEFAULT 0 CHECK (cursor >= 0),
+    -- Card certificates done so far, and certificates changed.
     cards INTEGER NOT NULL DEFAULT 0 CHECK (cards >= 0),
-    done INTEGER NOT NULL DEFAULT 0 CHECK (done >= 0),
+    changed INTEGER NOT NULL DEFAULT 0 CHECK (changed >= 0),
     started_at INTEGER NOT NULL,
     finished_at INTEGER,
     CHECK ((change = 1) = (reason IS NOT NULL)),
