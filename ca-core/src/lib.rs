@@ -1,5 +1,5 @@
-//! The domain of Tsunagi: card applications and their verification, certificate templates and issuance, signers, issuers and
-//! their key generations.
+//! The domain of Tsunagi: card applications and their verification, certificate templates and issuance, the life of a
+//! certificate after that, signed instructions, commands to phones, signers, issuers and their key generations.
 //!
 //! Nothing here speaks HTTP or SQL or runs an async runtime. Whatever comes from outside is an *unverified* type until one
 //! function has turned it into a *verified* one; whatever is signed was linted and recorded first, because the types allow

@@ -1,5 +1,5 @@
-//! The rules, as data: what each certificate looks like, what an application must bring, how a certificate's life runs, and the lints that prove every
-//! certificate against both RFC 5280 and the practice statement before it is signed.
+//! The rules, as data: what each certificate looks like, what an application must bring, how a certificate's life runs, and the
+//! lints that prove every certificate against both RFC 5280 and the practice statement before it is signed.
 //!
 //! A policy is a TOML document. It is read strictly (an unknown key is an error), its fields are checked against each other,
 //! and the SHA-256 of its text is kept with it, so that each certificate can say by which rules it was issued. One set of

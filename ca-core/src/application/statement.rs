@@ -17,7 +17,7 @@ pub const STATEMENT_TYPE: &str = "tsunagi.application.v1";
 const MODEL_CHARACTERS: usize = 128;
 
 /// The most octets that a push token may have.
-pub(crate) const PUSH_TOKEN_OCTETS: usize = 4_096;
+const PUSH_TOKEN_OCTETS: usize = 4_096;
 
 /// The most certificates of an earlier owner that a phone may name.
 const LEFT_BEHIND: usize = 16;

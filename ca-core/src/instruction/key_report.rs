@@ -10,7 +10,7 @@ use crate::instruction::{InstructionRefusal, UnverifiedInstruction};
 
 /// The subject of a report: this common name and nothing else. No request for a certificate has it, so that none can be used
 /// as a report by whoever saw it.
-pub const KEY_REPORT_SUBJECT: &str = "This key is compromised";
+pub(crate) const KEY_REPORT_SUBJECT: &str = "This key is compromised";
 
 /// A proof that somebody has a key, and says that it is compromised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ mod verifier;
 use const_oid::ObjectIdentifier;
 
 pub use holder::{CertificatesToEnd, HolderInstruction, HolderSigner, PhoneSigner, SignedHolderInstruction};
-pub use key_report::{KEY_REPORT_SUBJECT, KeyReport};
+pub use key_report::KeyReport;
 pub use operator::SignedOperatorInstruction;
 pub use refusal::InstructionRefusal;
 pub use verifier::InstructionVerifier;
@@ -19,10 +19,10 @@ pub use verifier::InstructionVerifier;
 use crate::digest::Sha256Digest;
 
 /// The eContentType of a holder's instruction.
-pub const HOLDER_CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.25.1953723758.2");
+pub(crate) const HOLDER_CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.25.1953723758.2");
 
 /// The eContentType of an operator's instruction.
-pub const OPERATOR_CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.25.1953723758.3");
+pub(crate) const OPERATOR_CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.25.1953723758.3");
 
 /// The most octets of an instruction.
 pub const MAX_OCTETS: usize = 65_536;

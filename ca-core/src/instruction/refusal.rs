@@ -70,16 +70,8 @@ pub enum InstructionRefusal {
     #[error(transparent)]
     Report(RequestRefusal),
     /// A certification request with another subject: it was not made as a report.
-    #[error("the subject of a report is the one common name \"{}\"", crate::instruction::KEY_REPORT_SUBJECT)]
+    #[error("the subject of a report is the one common name \"{}\"", crate::instruction::key_report::KEY_REPORT_SUBJECT)]
     ReportSubject,
-}
-
-impl InstructionRefusal {
-    /// Whether the signature had been found good before: only then is the refusal worth a record; whatever fails earlier
-    /// anyone could send, and it is only counted.
-    pub fn is_after_signature(&self) -> bool {
-        matches!(self, Self::Malformed { .. } | Self::Type { .. } | Self::Audience | Self::Challenge(_) | Self::Action | Self::Role { .. })
-    }
 }
 
 impl Refusal for InstructionRefusal {

@@ -133,7 +133,7 @@ impl PublicKey {
     }
 
     /// The content of the BIT STRING subjectPublicKey: an RSAPublicKey in DER, or an uncompressed point.
-    pub fn octets(&self) -> &[u8] {
+    pub(crate) fn octets(&self) -> &[u8] {
         &self.octets
     }
 
@@ -143,7 +143,7 @@ impl PublicKey {
     }
 
     /// Checks a signature of JWS's ES256 (RFC 7518 section 3.4): P-256 with SHA-256, r and s of 32 octets each.
-    pub fn verify_es256(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+    pub(crate) fn verify_es256(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         if self.kind != PublicKeyKind::P256 {
             return Err(SignatureError::Algorithm);
         }
