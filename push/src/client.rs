@@ -3,12 +3,11 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
 use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
@@ -16,48 +15,15 @@ use ureq::{Agent, Body};
 use crate::error_body::{self, ErrorCode};
 use crate::fault::PushFault;
 use crate::gateway::{PushGateway, PushMessage, PushOutcome};
+use crate::message;
 use crate::settings::PushSettings;
 
 /// Octets of an access token's file at most.
 const ACCESS_TOKEN_OCTETS: u64 = 8 << 10;
 /// Octets of an answer that are read at most; real ones have a few hundred.
 const ANSWER_OCTETS: u64 = 64 << 10;
-/// Octets of a message's data at most, names included, by FCM's own limit.
-const DATA_OCTETS: usize = 4_096;
-/// The name of the one member of a message's data.
-const COMMAND: &str = "command";
-/// Seconds that FCM keeps a message at most: four weeks.
-const LONGEST_TTL: u64 = 2_419_200;
 /// The longest that we wait on the push service's word.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
-
-#[derive(Serialize)]
-struct Request<'a> {
-    message: Message<'a>,
-}
-
-#[derive(Serialize)]
-struct Message<'a> {
-    token: &'a str,
-    data: Data<'a>,
-    android: Android,
-}
-
-#[derive(Serialize)]
-struct Data<'a> {
-    command: &'a str,
-}
-
-#[derive(Serialize)]
-struct Android {
-    priority: &'static str,
-    ttl: String,
-}
-
-#[derive(Deserialize)]
-struct Taken {
-    name: String,
-}
 
 /// The push service of Google, or one that speaks like it. Shared by all threads: connections are kept in one pool.
 pub struct FcmClient {
@@ -123,13 +89,7 @@ impl FcmClient {
 
 impl PushGateway for FcmClient {
     fn send(&self, message: &PushMessage) -> Result<PushOutcome, PushFault> {
-        if message.command_jws.len() + COMMAND.len() > DATA_OCTETS {
-            return Err(PushFault::TooLong { limit: DATA_OCTETS });
-        }
-        let ttl = format!("{}s", message.ttl.as_secs().min(LONGEST_TTL));
-        let android = Android { priority: "high", ttl };
-        let request = Request { message: Message { token: &message.token, data: Data { command: &message.command_jws }, android } };
-        let body = serde_json::to_vec(&request).map_err(|_| PushFault::Malformed("the message cannot be written"))?;
+        let body = message::encode(message)?;
         let authorization = format!("Bearer {}", self.access_token()?.expose_secret()).into();
         match self.post(&authorization, &body) {
             Ok(answer) => answer.judge(),
@@ -154,10 +114,8 @@ impl Answer {
 
     fn judge(self) -> Result<PushOutcome, PushFault> {
         match self.status {
-            200 => match serde_json::from_slice::<Taken>(&self.body) {
-                Ok(taken) if !taken.name.is_empty() => Ok(PushOutcome::Sent),
-                _ => Err(PushFault::Malformed("a success without the name of a message")),
-            },
+            200 if message::is_taken(&self.body) => Ok(PushOutcome::Sent),
+            200 => Err(PushFault::Malformed("a success without the name of a message")),
             429 | 500..=599 => Ok(PushOutcome::TryLater { after: self.retry_after }),
             status => match error_body::decode(&self.body, status) {
                 Some(refusal) if status == 404 && refusal.code == ErrorCode::Unregistered => Ok(PushOutcome::DeadToken),
@@ -202,7 +160,7 @@ fn is_stale_connection(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof)
 }
 
-fn tls(ca_file: &PathBuf) -> Result<TlsConfig, PushFault> {
+fn tls(ca_file: &Path) -> Result<TlsConfig, PushFault> {
     let pem = std::fs::read(ca_file).map_err(|error| PushFault::Settings(format!("the push service's ca_file cannot be read: {error}")))?;
     let mut roots: Vec<Certificate<'static>> = Vec::new();
     for item in parse_pem(&pem) {

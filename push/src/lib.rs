@@ -9,6 +9,7 @@ mod client;
 mod error_body;
 mod fault;
 mod gateway;
+mod message;
 mod settings;
 
 pub use client::FcmClient;
