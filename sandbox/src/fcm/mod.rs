@@ -9,6 +9,7 @@
 
 mod behaviour;
 mod mailbox;
+mod routes;
 mod server;
 mod subscription;
 

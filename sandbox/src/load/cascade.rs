@@ -28,9 +28,9 @@ pub struct CascadeSettings {
     pub issuers: HashMap<Kind, Vec<u8>>,
     /// The operators' listener, as the back office.
     pub back_office_at_operators: OperatorSettings,
-    /// Holders that certificates are issued to beforehand, by so many clients at once.
+    /// Holders that certificates are issued to beforehand.
     pub holders: u32,
-    /// See there.
+    /// Clients that apply for these at once.
     pub clients: u32,
     /// Card events per second.
     pub rate: u32,

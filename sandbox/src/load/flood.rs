@@ -38,9 +38,9 @@ pub struct FloodSettings {
     pub issuers: HashMap<Kind, Vec<u8>>,
     /// The operators' listener, as an administrator or auditor.
     pub auditor: OperatorSettings,
-    /// Holders that certificates are issued to beforehand, by so many clients at once.
+    /// Holders that certificates are issued to beforehand.
     pub holders: u32,
-    /// See there.
+    /// Clients that apply for these at once.
     pub clients: u32,
     /// Card events.
     pub events: u64,
@@ -74,9 +74,9 @@ pub struct FloodReport {
     pub events_per_second: f64,
     /// From the start of the delivering process until its end; it reads the whole file before it sends anything.
     pub delivery_seconds: f64,
-    /// Certificates looked up in the end, and those among them that were not revoked although their card was.
+    /// Certificates looked up in the end.
     pub looked_up: u64,
-    /// See there.
+    /// Those among them that were not revoked although their card was.
     pub not_revoked: u64,
     /// The batch of a scope, as the operators' listener tells of it, if there was one.
     pub batch: Option<BatchReport>,

@@ -132,7 +132,8 @@ impl Operator {
         self.ask("/v1/mass/dry-run", &json!({ "scope": scope }))
     }
 
-    /// Phones; `unerased`: only those whose certificates ended and that never confirmed an erasure. `after`: `next` of the answer before.
+    /// Phones; `unerased`: only those whose certificates ended and that never confirmed an erasure. `after`: `next` of the answer
+    /// before.
     pub fn devices(&self, unerased: bool, after: Option<i64>) -> Result<Value, OperatorFault> {
         let after = after.map_or_else(String::new, |after| format!("&after={after}"));
         self.read(&format!("/v1/devices?unerased={unerased}{after}"))
