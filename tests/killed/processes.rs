@@ -56,6 +56,7 @@ impl<'t> Processes<'t> {
         let restarted = Instant::now();
         while !is_hasty && self.town.ledger.acknowledgements() < self.acknowledged_before + 2 {
             assert!(!has_anybody_left(), "somebody found a defect");
+            self.all_run();
             assert!(restarted.elapsed() < RECOVERY, "after kill {}, nothing is done any more", number - 1);
             sleep(Duration::from_millis(10));
         }
@@ -66,10 +67,16 @@ impl<'t> Processes<'t> {
         assert!(!has_anybody_left(), "somebody found a defect");
         // The CA, which is the first or in it, has the most to lose.
         self.dead = if one_in(2) { 0 } else { sandbox::keys::random_below(self.running.len()).unwrap() };
+        self.all_run();
         let dead = &mut self.running[self.dead];
-        assert!(dead.process.is_running(), "the process {} ended by itself", dead.name);
         dead.process.kill();
         self.town.ledger.count(&format!("kills of {}", dead.name));
+    }
+
+    fn all_run(&mut self) {
+        for running in &mut self.running {
+            assert!(running.process.is_running(), "the process {} ended by itself", running.name);
+        }
     }
 
     /// Starts the dead one again, sometimes after a while.
