@@ -78,7 +78,7 @@ pub(crate) struct CommandView {
     /// What it is called.
     #[schema(pattern = "^[0-9a-f]{32}$")]
     pub command: String,
-    /// `erase` or `lock`.
+    /// `erase`, `lock` or `unlock`.
     #[schema(example = "erase")]
     pub action: &'static str,
     /// `pending`, `sent`, `confirmed` (signed by the phone), `claimed` (said, but not signed), `failed` or `expired`.

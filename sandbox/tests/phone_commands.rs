@@ -1,4 +1,4 @@
-//! A phone that stays: instructs, is told to erase and to lock, does so, and says so.
+//! A phone that stays: instructs, is told to erase, to lock and to unlock, does so, and says so.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -72,6 +72,28 @@ fn a_locked_key_signs_nothing() {
     assert!(phone.is_locked(Kind::Signature) && phone.of(Kind::Signature).is_some());
     assert!(matches!(phone.list(&ra, Kind::Authentication), Err(PhoneFault::NoKey { .. })));
     assert_eq!(believing.results()[0].1, json!({ "result": "done" }));
+}
+
+#[test]
+fn an_unlocked_key_signs_again_and_a_lock_that_comes_late_does_not_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let believing = BelievingRa::start(false);
+    let ra = RaClient::new(&believing.settings).unwrap();
+    let mut phone = phone(&ra);
+    phone.save(directory.path()).unwrap();
+    believing.command("c1", "lock", &names(&phone), Duration::hours(1));
+    believing.command("c2", "unlock", &names(&phone), Duration::hours(1));
+    let mut other = Phone::load(directory.path()).unwrap();
+    let [lock, unlock] = <[_; 2]>::try_from(phone.commands(&ra).unwrap()).unwrap();
+    phone.obey(&ra, &lock, Reply::Signed).unwrap();
+    let mut phone = Phone::load(directory.path()).unwrap();
+    assert!(phone.is_locked(Kind::Signature) && phone.is_locked(Kind::Authentication));
+    phone.obey(&ra, &unlock, Reply::Signed).unwrap();
+    assert!(!phone.is_locked(Kind::Signature) && phone.signer(Kind::Authentication).is_ok());
+
+    other.obey(&ra, &unlock, Reply::Signed).unwrap();
+    other.obey(&ra, &lock, Reply::Signed).unwrap();
+    assert!(!other.is_locked(Kind::Signature) && other.of(Kind::Signature).is_some(), "the older command undid the newer");
 }
 
 #[test]

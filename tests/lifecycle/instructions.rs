@@ -21,7 +21,7 @@ pub(crate) fn hold(target: Target) -> OperatorAction {
     OperatorAction::Hold { target, cause: HoldCause::PhoneLost, ticket: "the holder called".to_owned() }
 }
 
-fn lift(target: Target, cause: HoldCause) -> OperatorAction {
+pub(crate) fn lift(target: Target, cause: HoldCause) -> OperatorAction {
     OperatorAction::Lift { target, cause, ticket: "found again".to_owned() }
 }
 

@@ -1,4 +1,4 @@
-//! Commands to phones: what ended is to be erased, what is lost locked; how far each has come is known, and nothing waits for it.
+//! Commands to phones: what ended is to be erased, what is lost locked, what is found unlocked; how far each has come is known, and nothing waits for it.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -8,14 +8,14 @@ use push::{PushFault, PushGateway, PushMessage, PushOutcome};
 use sandbox::jws;
 use sandbox::keys::Key;
 use sandbox::kind::Kind;
-use sandbox::operator::{OperatorAction, Target};
+use sandbox::operator::{HoldCause, OperatorAction, Target};
 use sandbox::phone::NamedCertificate;
 use schema::device::Erasure;
 use schema::device_command::{CommandState, DeviceAction, DeviceCommand, NewCommandResult};
 use schema::on_each_database;
 use serde_json::json;
 
-use crate::instructions::hold;
+use crate::instructions::{hold, lift, lifting};
 use crate::rooms::desk::end;
 use crate::rooms::{Ca, CaWish, Phone, Rooms};
 
@@ -133,6 +133,7 @@ on_each_database! {
         let old = rooms.phone(&ca, &card);
         rooms.instruct(&rooms.operators.operator("alice", "call-centre"), &hold(Target::device(&old.device)));
         ca.role.take_instructions().unwrap();
+        make_commands(&ca);
         let new = rooms.phone(&ca, &card);
         make_commands(&ca);
         let actions: Vec<_> = commands(&rooms, &old).iter().map(|command| command.action).collect();
@@ -148,6 +149,54 @@ on_each_database! {
         assert_eq!(ca.role.expire_commands().unwrap(), 4);
         assert_eq!(command_states(&rooms, &old), [CommandState::Expired; 4]);
         assert_eq!(erasure(&rooms, &old), Erasure::Owed);
+    }
+
+    fn a_lift_undoes_the_lock_and_one_that_comes_first_prevents_it(store) {
+        use CommandState::{Confirmed, Expired, Pending};
+        let rooms = Rooms::furnish(store);
+        let ca = lifting(&rooms);
+        let phone = rooms.phone(&ca, &rooms.card());
+        let desk = rooms.operators.operator("alice", "call-centre");
+        let told = || Target::device(&phone.device);
+        let carry_out = |action: OperatorAction| {
+            let instruction = rooms.instruct(&desk, &action);
+            ca.role.take_instructions().unwrap();
+            rooms.outcome(&instruction);
+        };
+        let follow = || {
+            make_commands(&ca);
+            let commands = commands(&rooms, &phone);
+            commands.iter().step_by(2).map(|command| (command.action, command.state)).collect::<Vec<_>>()
+        };
+        carry_out(hold(told()));
+        carry_out(lift(told(), HoldCause::PhoneLost));
+        assert_eq!(follow(), [], "locked, though live again");
+
+        carry_out(hold(told()));
+        assert_eq!(follow(), [(DeviceAction::Lock, Pending)]);
+        carry_out(OperatorAction::Hold { target: told(), cause: HoldCause::Operator, ticket: "asked for".to_owned() });
+        carry_out(lift(told(), HoldCause::PhoneLost));
+        assert_eq!(follow(), [(DeviceAction::Lock, Pending)], "unlocked, though another hold stands");
+        carry_out(lift(told(), HoldCause::Operator));
+        assert_eq!(follow(), [(DeviceAction::Lock, Expired), (DeviceAction::Unlock, Pending)]);
+        // As if the follower had been killed before its cursor moved.
+        rooms.store.execute("DELETE FROM follower").unwrap();
+        assert_eq!(follow(), [(DeviceAction::Lock, Expired), (DeviceAction::Unlock, Pending)]);
+
+        carry_out(hold(told()));
+        assert_eq!(follow(), [(DeviceAction::Lock, Expired), (DeviceAction::Unlock, Expired), (DeviceAction::Lock, Pending)]);
+        for command in &commands(&rooms, &phone)[4..] {
+            answer(&rooms, command, "done", Some(&phone.command_key));
+        }
+        ca.role.judge_results().unwrap();
+        carry_out(lift(told(), HoldCause::PhoneLost));
+        assert_eq!(follow()[2..], [(DeviceAction::Lock, Confirmed), (DeviceAction::Unlock, Pending)]);
+        // A hold for another cause locks nothing, and so its end unlocks nothing.
+        carry_out(OperatorAction::Hold { target: told(), cause: HoldCause::Operator, ticket: "asked for".to_owned() });
+        carry_out(lift(told(), HoldCause::Operator));
+        assert_eq!(follow().len(), 4);
+        assert_eq!(erasure(&rooms, &phone), Erasure::NotNeeded);
+        rooms.sound();
     }
 
     fn a_dead_token_is_left_alone_until_the_phone_has_another(store) {

@@ -25,19 +25,22 @@ const COMMAND_TYPE: &str = "tsunagi.device-command.v1";
 pub enum DeviceAction {
     /// Erase the keys of the named certificates.
     Erase,
-    /// Lock them.
+    /// Lock them: they stay, and sign nothing.
     Lock,
+    /// Unlock them.
+    Unlock,
 }
 
 impl DeviceAction {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Erase, Self::Lock];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Erase, Self::Lock, Self::Unlock];
 
     /// The number by which the store knows it.
     pub const fn code(self) -> u8 {
         match self {
             Self::Erase => 1,
             Self::Lock => 2,
+            Self::Unlock => 3,
         }
     }
 
@@ -51,6 +54,7 @@ impl DeviceAction {
         match self {
             Self::Erase => "erase",
             Self::Lock => "lock",
+            Self::Unlock => "unlock",
         }
     }
 }

@@ -1,11 +1,13 @@
-//! Commands that follow from events: erase what was revoked or superseded, lock what is on hold because the phone is lost.
+//! Commands that follow from events: erase what was revoked or superseded, lock what is on hold because the phone is lost,
+//! unlock what is live again.
 
 use ca_core::device_command::{DeviceAction, DeviceCommand, NamedCertificate};
 use ca_core::issuance::RandomnessFault;
 use chrono::{DateTime, Utc};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use schema::certificate::CertificateState;
 use schema::device_command::NewDeviceCommand;
-use schema::{Event, EventKind, EventPosition};
+use schema::{Event, EventKind, EventPosition, StoreFault, Transaction};
 
 use crate::CaFault;
 use crate::notices::passed;
@@ -47,22 +49,37 @@ impl CaRole {
         }
         self.write(move |tx| {
             for command in &commands {
-                tx.create_device_command(command, now)?;
+                if is_of_use(tx, command)? {
+                    tx.create_device_command(command, now)?;
+                }
             }
             tx.advance_follower(FOLLOWER, until)
         })?;
         Ok(passed(from, until))
     }
 
+    /// What a hold or its end asked for is not done if the certificate has gone on since: it has a later event then, which tells what to do.
     fn order_for(&self, event: &Event) -> Result<Option<Ordered>, CaFault> {
         let action = match event.kind {
             EventKind::CertificateRevoked => DeviceAction::Erase,
             EventKind::CertificateHeld | EventKind::CertificateHoldAdded if word(event, "cause") == Some("phone-lost") => {
                 DeviceAction::Lock
             }
+            EventKind::CertificateReleased => DeviceAction::Unlock,
             _ => return Ok(None),
         };
         let Some(told) = ToldCertificate::of(event) else { return Ok(None) };
+        let wanted = match action {
+            DeviceAction::Erase => None,
+            DeviceAction::Lock => Some(CertificateState::Held),
+            DeviceAction::Unlock => Some(CertificateState::Live),
+        };
+        if let Some(wanted) = wanted {
+            let found = self.reader.certificate_detail(Some(told.kind), &told.serial)?;
+            if found.is_none_or(|certificate| certificate.summary.state != wanted) {
+                return Ok(None);
+            }
+        }
         let Some(device) = self.reader.device_of_certificate(told.ca_key, &told.serial)? else { return Ok(None) };
         let certificates = vec![NamedCertificate { kind: told.kind, serial: told.serial }];
         Ok(Some(Ordered { device: device.public_id, action, certificates, event: Some(event.position) }))
@@ -77,6 +94,19 @@ impl CaRole {
         let DeviceCommand { command: public_id, device, certificates, .. } = command;
         Ok(NewDeviceCommand { public_id, device, action, message, certificates, expires_at, event })
     }
+}
+
+/// Keys are unlocked only where they were to be locked.
+fn is_of_use(tx: &mut Transaction<'_>, command: &NewDeviceCommand) -> Result<bool, StoreFault> {
+    if command.action != DeviceAction::Unlock {
+        return Ok(true);
+    }
+    for certificate in &command.certificates {
+        if tx.is_locked(certificate)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What a device or a command is called outside: 32 hexadecimal digits, random.

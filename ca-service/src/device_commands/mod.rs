@@ -1,5 +1,5 @@
-//! Erase and lock commands to phones. What ended, or is on hold because the phone is lost, should also lose its key; that may never
-//! arrive, so no revocation waits for it, and how far each command has come is kept apart.
+//! Erase, lock and unlock commands to phones. What ended, or is on hold because the phone is lost, should also lose its key; that may
+//! never arrive, so no revocation waits for it, and how far each command has come is kept apart.
 
 mod making;
 mod results;

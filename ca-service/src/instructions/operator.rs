@@ -44,8 +44,14 @@ impl CaRole {
             OperatorInstruction::Hold { target: which, cause, .. } => Ok(Ok(change(which, Command::Hold { cause: *cause }))),
             OperatorInstruction::Lift { target: which, cause, .. } => Ok(Ok(change(which, Command::Lift { cause: *cause }))),
             OperatorInstruction::Revoke { target: which, reason, .. } => Ok(Ok(change(which, Command::Revoke { reason: *reason }))),
-            OperatorInstruction::Erase { device, .. } => self.command_device(device, DeviceAction::Erase, now),
-            OperatorInstruction::Lock { device, .. } => self.command_device(device, DeviceAction::Lock, now),
+            OperatorInstruction::Erase { device, .. } => {
+                let if_none = Refused::new("nothing_to_erase", "no certificate in this device was revoked");
+                self.command_device(device, DeviceAction::Erase, |state| state == CertificateState::Revoked, if_none, now)
+            }
+            OperatorInstruction::Lock { device, .. } => {
+                let if_none = Refused::new("nothing_to_lock", "every certificate in this device has ended");
+                self.command_device(device, DeviceAction::Lock, CertificateState::stands, if_none, now)
+            }
             OperatorInstruction::RunSchedule { schedule } => Ok(match schedule.as_str().parse() {
                 Ok(name) => Ok(Work::RunSchedule(name)),
                 Err(unknown) => Err(Refused { code: "schedule_unknown", detail: format!("{unknown}") }),
@@ -56,21 +62,21 @@ impl CaRole {
     }
 
     /// A phone erases the keys of what has ended in it, or locks those of what has not.
-    fn command_device(&self, device: &str, action: DeviceAction, now: DateTime<Utc>) -> Judgement {
+    fn command_device(
+        &self,
+        device: &str,
+        action: DeviceAction,
+        is_meant: impl Fn(CertificateState) -> bool,
+        if_none: Refused,
+        now: DateTime<Utc>,
+    ) -> Judgement {
         let Some(detail) = self.reader.device(device)? else {
             return Ok(Err(Refused::new("target_unknown", "there is no such device")));
         };
-        let is_meant = |certificate: &&CertificateSummary| match action {
-            DeviceAction::Erase => certificate.state == CertificateState::Revoked,
-            DeviceAction::Lock => certificate.state.stands(),
-        };
         let named = |certificate: &CertificateSummary| NamedCertificate { kind: certificate.kind, serial: certificate.serial.clone() };
-        let certificates: Vec<_> = detail.certificates.iter().filter(is_meant).map(named).collect();
+        let certificates: Vec<_> = detail.certificates.iter().filter(|certificate| is_meant(certificate.state)).map(named).collect();
         if certificates.is_empty() {
-            return Ok(Err(match action {
-                DeviceAction::Erase => Refused::new("nothing_to_erase", "no certificate in this device was revoked"),
-                DeviceAction::Lock => Refused::new("nothing_to_lock", "every certificate in this device has ended"),
-            }));
+            return Ok(Err(if_none));
         }
         let ordered = Ordered { device: device.to_owned(), action, certificates, event: None };
         Ok(Ok(Work::Command(self.command(ordered, now)?)))

@@ -36,8 +36,10 @@ pub struct DeviceCommand {
 pub enum CommandAction {
     /// Remove the keys.
     Erase,
-    /// Use them no more.
+    /// Keep them, and use them no more.
     Lock,
+    /// Use them again.
+    Unlock,
 }
 
 /// How the phone answers a command that it has carried out.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::PhoneFault;
@@ -37,7 +38,7 @@ pub struct Phone {
     command_key: Key,
     /// What an earlier owner left in it.
     left_behind: Vec<Enrolled>,
-    locked: Vec<NamedCertificate>,
+    locks: Vec<Lock>,
     obeyed: Vec<String>,
     directory: Option<PathBuf>,
 }
@@ -50,13 +51,21 @@ struct Ticket {
     device_id: Option<String>,
 }
 
+/// What the last command that counted said of a certificate's key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Lock {
+    certificate: NamedCertificate,
+    is_locked: bool,
+    issued_at: DateTime<Utc>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Memory {
     audience: String,
     tickets: Vec<Ticket>,
     device: Device,
     certificates: Vec<NamedCertificate>,
-    locked: Vec<NamedCertificate>,
+    locks: Vec<Lock>,
     obeyed: Vec<String>,
 }
 
@@ -98,7 +107,7 @@ impl Phone {
             certificates: enrolment.certificates,
             command_key,
             left_behind: Vec::new(),
-            locked: Vec::new(),
+            locks: Vec::new(),
             obeyed: Vec::new(),
             directory: None,
         }
@@ -127,7 +136,7 @@ impl Phone {
     /// Certificate and key of a kind, to sign with; refused if erased or locked.
     pub fn signer(&self, kind: Kind) -> Result<Signer<'_>, PhoneFault> {
         let enrolled = self.of(kind).ok_or(PhoneFault::NoKey { kind })?;
-        if self.locked.iter().any(|locked| enrolled.is(locked)) {
+        if self.is_locked(kind) {
             return Err(PhoneFault::NoKey { kind });
         }
         Ok(enrolled.signer())
@@ -216,7 +225,7 @@ impl Phone {
 
     /// Whether the keys of a kind are there but locked.
     pub fn is_locked(&self, kind: Kind) -> bool {
-        self.of(kind).is_some_and(|enrolled| self.locked.iter().any(|locked| enrolled.is(locked)))
+        self.of(kind).is_some_and(|enrolled| self.locks.iter().any(|lock| lock.is_locked && enrolled.is(&lock.certificate)))
     }
 
     /// Its certificates by name: what a next owner finds left behind.
@@ -261,7 +270,7 @@ impl Phone {
             left_behind: Vec::new(),
             command_key: Key::from_pkcs8(pem::read(&directory.join(COMMAND_KEY_FILE), pem::PRIVATE_KEY)?)?,
             certificates,
-            locked: memory.locked,
+            locks: memory.locks,
             obeyed: memory.obeyed,
             directory: Some(directory.to_owned()),
         })
@@ -275,7 +284,10 @@ impl Phone {
 
     fn carry_out(&mut self, command: &DeviceCommand) -> Result<(), PhoneFault> {
         match command.action {
-            CommandAction::Lock => self.locked.extend(command.certificates.iter().cloned()),
+            CommandAction::Lock | CommandAction::Unlock => {
+                let is_locked = command.action == CommandAction::Lock;
+                command.certificates.iter().for_each(|named| self.set_lock(named, is_locked, command.issued_at));
+            }
             CommandAction::Erase => {
                 let is_named = |enrolled: &Enrolled| command.certificates.iter().any(|named| enrolled.is(named));
                 if let Some(directory) = &self.directory {
@@ -292,6 +304,16 @@ impl Phone {
         self.remember()
     }
 
+    /// Of a lock and an unlock, the one that was issued later counts, in whichever order they arrive.
+    fn set_lock(&mut self, certificate: &NamedCertificate, is_locked: bool, issued_at: DateTime<Utc>) {
+        let lock = Lock { certificate: certificate.clone(), is_locked, issued_at };
+        match self.locks.iter_mut().find(|known| known.certificate == *certificate) {
+            Some(known) if known.issued_at <= issued_at => *known = lock,
+            Some(_) => {}
+            None => self.locks.push(lock),
+        }
+    }
+
     fn remember(&self) -> Result<(), PhoneFault> {
         let Some(directory) = &self.directory else { return Ok(()) };
         let memory = Memory {
@@ -299,7 +321,7 @@ impl Phone {
             tickets: self.tickets.clone(),
             device: self.device.clone(),
             certificates: self.names_of_certificates(),
-            locked: self.locked.clone(),
+            locks: self.locks.clone(),
             obeyed: self.obeyed.clone(),
         };
         let memory = serde_json::to_vec_pretty(&memory).map_err(|error| PhoneFault::Answer(error.to_string()))?;

@@ -170,7 +170,8 @@ impl Reader {
 }
 
 impl Transaction<'_> {
-    /// Stores a command, once for each device and event, and leaves the event of it. Whether it is new.
+    /// Stores a command, once for each device and event, and leaves the event of it. Whether it is new. A new lock closes the open
+    /// unlocks of its certificates, and a new unlock the open locks, as expired: what is over is not sent any more.
     ///
     /// Errors: [`StoreFault::Misuse`] if there is no such device, or the command names no certificate.
     pub fn create_device_command(&mut self, new: &NewDeviceCommand, now: DateTime<Utc>) -> Result<bool, StoreFault> {
@@ -202,9 +203,51 @@ impl Transaction<'_> {
             insert = insert.bind(command).bind(certificate.kind).bind(&certificate.serial);
         }
         insert.execute(self.session)?;
+        match new.action {
+            DeviceAction::Erase => {}
+            DeviceAction::Lock => self.close_commands(device, DeviceAction::Unlock, &new.certificates, now)?,
+            DeviceAction::Unlock => self.close_commands(device, DeviceAction::Lock, &new.certificates, now)?,
+        }
         let told = Told { command: new.public_id.clone(), device: new.device.clone(), action: new.action };
         self.emit(told.event(EventKind::DeviceCommandCreated, now));
         Ok(true)
+    }
+
+    /// Closes the open commands of this action that name any of these certificates.
+    fn close_commands(
+        &mut self,
+        device: i64,
+        action: DeviceAction,
+        certificates: &[NamedCertificate],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreFault> {
+        for certificate in certificates {
+            let closed = sql(format!(
+                "UPDATE device_command SET state = 6, settled_at = ?, next_attempt_at = NULL WHERE device_id = ? AND action = ? \
+                 AND state IN (1, 2) AND id IN (SELECT command_id FROM device_command_certificate WHERE serial = ? AND kind = ?) \
+                 RETURNING {TOLD}"
+            ))
+            .bind(now)
+            .bind(device)
+            .bind(i16::from(action.code()))
+            .bind(&certificate.serial)
+            .bind(certificate.kind)
+            .rows(self.session, Told::decode)?;
+            for told in &closed {
+                self.emit(told.event(EventKind::DeviceCommandExpired, now));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the last word to phones about a certificate's key was to lock it, whatever became of that.
+    pub fn is_locked(&mut self, certificate: &NamedCertificate) -> Result<bool, StoreFault> {
+        let last = sql("SELECT action FROM device_command WHERE action IN (2, 3) AND id IN (SELECT command_id \
+             FROM device_command_certificate WHERE serial = ? AND kind = ?) ORDER BY id DESC LIMIT 1")
+        .bind(&certificate.serial)
+        .bind(certificate.kind)
+        .optional(self.session, |row| action(row.small()?))?;
+        Ok(last == Some(DeviceAction::Lock))
     }
 
     /// The push service took a command; `next` is when to give it once more if nothing has come by then.

@@ -9,7 +9,7 @@
 --   hold.cause         1 card held, 2 phone lost, 3 operator
 --   instruction.form   1 operator's, 2 holder's, 3 report of a compromised key
 --   instruction.state  1 waiting, 2 done, 3 refused, 4 awaiting approval
---   device_command     action 1 erase, 2 lock; state 1 pending, 2 sent, 3 confirmed, 4 claimed, 5 failed, 6 expired
+--   device_command     action 1 erase, 2 lock, 3 unlock; state 1 pending, 2 sent, 3 confirmed, 4 claimed, 5 failed, 6 expired
 --   notice.state       1 waiting, 2 told
 --   batch              change 1 revoke, 2 hold; state 1 running, 2 finished
 --   reason             CRLReason numbers (RFC 5280 section 5.3.1)
@@ -388,7 +388,7 @@ CREATE TABLE device_command (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     public_id TEXT NOT NULL UNIQUE CHECK (octet_length(public_id) = 32),
     device_id INTEGER NOT NULL REFERENCES device (id),
-    action INTEGER NOT NULL CHECK (action IN (1, 2)),
+    action INTEGER NOT NULL CHECK (action IN (1, 2, 3)),
     message TEXT NOT NULL CHECK (octet_length(message) BETWEEN 1 AND 65536),
     state INTEGER NOT NULL DEFAULT 1 CHECK (state IN (1, 2, 3, 4, 5, 6)),
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
