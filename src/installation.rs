@@ -21,7 +21,7 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::settings::Settings;
+use crate::settings::{Settings, ShippedLifecycle};
 
 /// What every role needs.
 pub(crate) struct Installation {
@@ -148,11 +148,11 @@ fn open_database(settings: &Settings, sole_server: bool) -> Result<Database, Fai
     Database::open(&settings.store_url(), &OpenOptions { readers: settings.store.readers, sole_server }).map_err(Failure::store)
 }
 
-/// The policies of the settings' directory, or the shipped ones.
+/// The policies of the settings' directory, or the shipped ones with the life cycle that the settings choose.
 pub(crate) fn load_policies(settings: &Settings) -> Result<Arc<Policies>, Failure> {
     let loaded = match &settings.policy_directory {
         Some(directory) => Policies::load(&settings.path(directory)),
-        None => Policies::shipped(),
+        None => settings.lifecycle.unwrap_or(ShippedLifecycle::Jpki).policies(),
     };
     loaded.map(Arc::new).map_err(|fault| Failure::settings(Chain(&fault).to_string()))
 }

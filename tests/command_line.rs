@@ -74,6 +74,8 @@ fn an_installation_is_made_whole_or_not_at_all() {
     let init = |more: &[&str]| tsunagi(&[&["init", place.to_str().unwrap(), "--sandbox", sandbox.to_str().unwrap()], more].concat());
     let beside = || std::fs::read_dir(place.parent().unwrap()).map(|entries| entries.count()).unwrap_or(0);
 
+    fails(&init(&["--lifecycle", "none"]), USAGE, &["jpki", "derived-piv"]);
+    fails(&init(&["--lifecycle", "jpki", "--policies", "x"]), USAGE, &["cannot be used with"]);
     fails(&init(&["--store", "sqlite:///nowhere/at/all.sqlite"]), STORE, &["the store", "is left there"]);
     assert!(!place.exists() && beside() == 0);
     // The trust in a card CA that is none is found late, too.
@@ -84,9 +86,15 @@ fn an_installation_is_made_whole_or_not_at_all() {
     back_office.write_files(&sandbox).unwrap();
     // A directory that is there and empty will do.
     std::fs::create_dir(&place).unwrap();
-    assert!(init(&[]).status.success());
+    assert!(init(&["--lifecycle", "derived-piv"]).status.success());
     assert_eq!(beside(), 1);
-    assert!(tsunagi(&["settings", "check", "--settings", place.to_str().unwrap()]).status.success());
+    let check = || tsunagi(&["settings", "check", "--settings", place.to_str().unwrap()]);
+    let checked = check();
+    assert!(checked.status.success() && String::from_utf8_lossy(&checked.stdout).contains("derived-piv (holds can be lifted)"));
+    let settings = std::fs::read_to_string(place.join("settings.toml")).unwrap();
+    assert!(settings.contains("\nlifecycle = \"derived-piv\"\n"));
+    std::fs::write(place.join("settings.toml"), format!("policy_directory = \"x\"\n{settings}")).unwrap();
+    fails(&check(), SETTINGS, &["lifecycle: only without policy_directory"]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::init::{self, BackOfficeAnswer, CardAnswer, CardAuthorityAnswer, Plan}
 use crate::installation::read_named;
 use crate::output::{Output, pairs};
 use crate::sandbox_files::SandboxFiles;
+use crate::settings::ShippedLifecycle;
 
 /// Set up an installation in a new directory
 ///
@@ -83,6 +84,9 @@ pub(crate) struct Arguments {
     /// A directory with policies of your own
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
+    /// Which shipped life cycle holds: whether holds are lifted, and what becomes of certificates when something happens to the card
+    #[arg(long, value_name = "NAME", default_value = "jpki", conflicts_with = "policies")]
+    lifecycle: ShippedLifecycle,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
@@ -105,6 +109,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         hosts: arguments.hosts.clone(),
         key_type: arguments.key_type,
         policy_directory: arguments.policies.clone(),
+        lifecycle: arguments.lifecycle,
         back_office,
         card,
         push,

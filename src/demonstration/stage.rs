@@ -20,7 +20,7 @@ use crate::init::{self, Plan};
 use crate::installation::{Installation, read_file};
 use crate::role::{Listeners, Role, Service, bind};
 use crate::sandbox_files::SandboxFiles;
-use crate::settings::Settings;
+use crate::settings::{Settings, ShippedLifecycle};
 
 /// Everything that is running. Ends with it; a temporary directory is removed.
 pub(crate) struct Stage {
@@ -143,6 +143,7 @@ fn plan(directory: &Path, sandbox: &Path, listeners: &Listeners) -> Result<Plan,
         hosts: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
         key_type: None,
         policy_directory: None,
+        lifecycle: ShippedLifecycle::Jpki,
         back_office,
         card,
         push: sandbox.push()?,

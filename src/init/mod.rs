@@ -15,7 +15,7 @@ use secrecy::SecretString;
 
 pub(crate) use self::template::{BackOfficeAnswer, CardAnswer, CardAuthorityAnswer, PushAnswer};
 use crate::failure::Failure;
-use crate::settings::{FILE_NAME, Settings};
+use crate::settings::{FILE_NAME, Settings, ShippedLifecycle};
 
 /// What a new installation shall be like.
 #[derive(Debug, Clone)]
@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) key_type: Option<KeyType>,
     /// A directory of policies; without it, the shipped ones.
     pub(crate) policy_directory: Option<PathBuf>,
+    /// Which of the shipped life cycles holds where there is no such directory.
+    pub(crate) lifecycle: ShippedLifecycle,
     /// The back office.
     pub(crate) back_office: BackOfficeAnswer,
     /// The card CAs.
@@ -73,7 +75,7 @@ pub(crate) fn carry_out(plan: &Plan, progress: impl FnMut(&str)) -> Result<Setti
 fn make(plan: &Plan, directory: &Path, mut progress: impl FnMut(&str)) -> Result<(), Failure> {
     let policies = match &plan.policy_directory {
         Some(directory) => Policies::load(directory),
-        None => Policies::shipped(),
+        None => plan.lifecycle.policies(),
     };
     let policies = std::sync::Arc::new(policies.map_err(|fault| Failure::settings(Chain(&fault).to_string()))?);
     for name in ["", "ca", "status", "ra", "operators", "back-office", "card-ca"] {

@@ -9,6 +9,7 @@ use ca_service::{EvidenceLimits, MassSettings, ScheduleName, ScheduleSettings};
 
 use super::{Plan, files};
 use crate::failure::Failure;
+use crate::settings::ShippedLifecycle;
 
 /// Where the back office is and how it is spoken to.
 #[derive(Debug, Clone)]
@@ -100,7 +101,13 @@ fn write_settings(text: &mut String, plan: &Plan) -> std::fmt::Result {
         let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
         writeln!(text, "\npolicy_directory = {}", quote(&directory.display().to_string()))?;
     } else {
-        writeln!(text, "\n# The shipped policies hold, with JPKI's life cycle. For your own: policy_directory = \"policies\"")?;
+        writeln!(
+            text,
+            "\n# The shipped policies hold, with one of the shipped life cycles: jpki or derived-piv (docs/lifecycle.md). For your own:"
+        )?;
+        writeln!(text, "# policy_directory = \"policies\" in place of lifecycle.")?;
+        let default = if plan.lifecycle == ShippedLifecycle::Jpki { "# " } else { "" };
+        writeln!(text, "{default}lifecycle = {}", quote(plan.lifecycle.as_str()))?;
     }
     writeln!(text, "\n[store]\nurl = {}", quote(&plan.store_url))?;
 

@@ -20,6 +20,10 @@ pub(super) fn contradictions(settings: &Settings) -> Vec<String> {
         "store.url: begins with sqlite:// or postgres://"
     });
     demand((1..=1_000).contains(&settings.store.readers), "store.readers: from 1 to 1000");
+    demand(
+        settings.policy_directory.is_none() || settings.lifecycle.is_none(),
+        "lifecycle: only without policy_directory, whose lifecycle.toml chooses instead",
+    );
     demand(!settings.ra.name.is_empty(), "ra.name: must not be empty, applications are made for it");
     demand((1..=1_000).contains(&settings.ca.batch), "ca.batch: from 1 to 1000");
     demand(settings.ca.feed_seconds >= 1, "ca.feed_seconds: at least 1");

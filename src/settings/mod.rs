@@ -15,7 +15,9 @@ use figment::providers::{Env, Format as _, Toml};
 use push::PushSettings;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::topics::{BackOfficeTopic, CaTopic, CardTopic, OperatorsTopic, RaTopic, StatusTopic, StoreTopic, TelemetryTopic};
+pub(crate) use self::topics::{
+    BackOfficeTopic, CaTopic, CardTopic, OperatorsTopic, RaTopic, ShippedLifecycle, StatusTopic, StoreTopic, TelemetryTopic,
+};
 
 /// The file's name where only a directory is given.
 pub(crate) const FILE_NAME: &str = "settings.toml";
@@ -29,6 +31,9 @@ pub(crate) struct Settings {
     /// Where the policies are read from; without it the shipped ones hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) policy_directory: Option<PathBuf>,
+    /// Which of the shipped life cycles holds; a policy directory has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lifecycle: Option<ShippedLifecycle>,
     /// The registration authority: what faces the holders.
     pub(crate) ra: RaTopic,
     /// What faces the operators.

@@ -6,9 +6,40 @@ use std::path::PathBuf;
 use back_office::{CardStatusSettings, ConnectionSettings};
 use ca_core::kind::CertificateKind;
 use ca_service::{DeviceCommandSettings, EvidenceLimits, LifeSettings, MassSettings, NoticeSettings, ScheduleSettings, SecondLookSettings};
+use clap::ValueEnum;
 use ocsp::OcspSettings;
+use policies::{LifecyclePolicy, Policies, PolicyFault};
 use ra_api::{HolderSettings, OperatorSettings};
 use serde::{Deserialize, Serialize};
+
+/// A life cycle policy that is shipped in the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ShippedLifecycle {
+    /// The Japanese Public Key Infrastructure's: no hold is ever lifted, and the smartphone's certificates end with the card's
+    Jpki,
+    /// NIST SP 800-157r1's: holds are lifted, and a lost card ends nothing
+    DerivedPiv,
+}
+
+impl ShippedLifecycle {
+    /// The word in the settings.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jpki => "jpki",
+            Self::DerivedPiv => "derived-piv",
+        }
+    }
+
+    /// The shipped policies with this life cycle.
+    pub(crate) fn policies(self) -> Result<Policies, PolicyFault> {
+        let lifecycle = match self {
+            Self::Jpki => LifecyclePolicy::jpki()?,
+            Self::DerivedPiv => LifecyclePolicy::derived_piv()?,
+        };
+        Ok(Policies { lifecycle: lifecycle.into(), ..Policies::shipped()? })
+    }
+}
 
 /// Where everything is stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
