@@ -174,17 +174,21 @@ fn history(session: &mut Session, summary: CertificateSummary) -> Result<Certifi
         .flatten();
     let device = device.map(|row| device::by_row(session, DeviceId(row))).transpose()?.flatten();
     let commands = device_command::of_certificate(session, certificate.summary.kind, &certificate.summary.serial)?;
+    // Clocks differ and go back: an event's place is that of its commit, so it counts as no earlier than those before it.
     let mut story = Vec::new();
+    let mut latest = None;
     for event in &certificate.events {
         let application = match event.application {
             None => None,
             Some(id) => sql("SELECT digest FROM application WHERE id = ?").bind(id).optional(session, |row| row.digest())?,
         };
-        story.push(told_by_event(event, application)?);
+        latest = latest.max(Some(event.at));
+        story.push((latest, told_by_event(event, application)?));
     }
-    story.extend(commands.iter().flat_map(told_by_command));
+    story.extend(commands.iter().flat_map(told_by_command).map(|entry| (Some(entry.at), entry)));
     // What happened at once stays in the order of events.
-    story.sort_by_key(|entry| entry.at);
+    story.sort_by_key(|(place, _)| *place);
+    let story = story.into_iter().map(|(_, entry)| entry).collect();
     Ok(CertificateHistory { certificate, holds, device, commands, story })
 }
 

@@ -151,6 +151,17 @@ on_each_database! {
             .expect_err("one is on record");
     }
 
+    fn a_story_goes_by_commits_and_not_by_clocks(store) {
+        let sample = with_phone(1, store);
+        sample.accept_and_issue(&store.writer(), moment(2)).unwrap();
+        hold(store, &sample, SIGNATURE);
+        store.execute("UPDATE event SET at = at - 3600000 WHERE kind = 'certificate.held'").unwrap();
+        let history = store.reader().history(None, &sample.serial(SIGNATURE)).unwrap().unwrap();
+        let told: Vec<_> = history.story.iter().map(|entry| entry.what).collect();
+        let committed: Vec<_> = history.certificate.events.iter().map(|event| event.kind).collect();
+        assert_eq!(told, committed);
+    }
+
     fn a_story_with_a_word_that_means_nothing_is_a_fault(store) {
         let sample = with_phone(1, store);
         sample.accept_and_issue(&store.writer(), moment(2)).unwrap();
