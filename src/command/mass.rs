@@ -47,6 +47,9 @@ pub(crate) struct Scope {
 /// The cards are all of one key of a card CA, or those of one municipality. First the certificates are counted, and you are asked. If there is another number of them when the CA begins, nothing is done.
 /// Above a number in the settings (ca.mass.second_person_above) nothing is done either before another administrator approves.
 /// What is revoked stays revoked.
+///
+/// No card is closed by this: if a card CA's key is out, first trust it no more, or new applications with its cards are accepted
+/// afterwards. docs/operators.md says what to do, step by step.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: tsunagi mass revoke --card-issuer 5f9c… --reason cACompromise --ticket \"The card CA's key is out\" --dry-run"
