@@ -15,6 +15,8 @@ const USAGE: i32 = 2;
 const SETTINGS: i32 = 3;
 const NOT_FOUND: i32 = 5;
 const REFUSED: i32 = 6;
+/// Taken, but not decided yet.
+const WAITING: i32 = 8;
 const UNREACHABLE: i32 = 7;
 
 /// A command that fails with `--output json`: its code.
@@ -282,7 +284,9 @@ fn many_are_changed_by_two_people() {
     installation.start();
     let expected = signatures.to_string();
     let revoke = [&["mass", "revoke", "--reason", "cACompromise"], &scope[..], &["--expected", &expected]].concat();
-    let waiting = installation.json(&revoke);
+    let unapproved = installation.command(&[&revoke[..], &["--output", "json"]].concat());
+    assert_eq!(unapproved.status.code(), Some(WAITING));
+    let waiting: Value = serde_json::from_slice(&unapproved.stdout).unwrap();
     assert_eq!(waiting["state"], "awaiting-approval", "{waiting}");
     let id = waiting["id"].as_str().unwrap();
     assert!(text(&installation, &["instruction", "show", id]).contains("tsunagi mass approve"));

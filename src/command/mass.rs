@@ -127,7 +127,12 @@ fn change(arguments: &Scope, change: &Value, output: Output) -> Result<(), Failu
             what[member] = change[member].clone();
         }
     }
-    client.instruct(&what)?.print(output, told)
+    let decision = client.instruct(&what)?;
+    decision.print(output, told)?;
+    if decision.awaits_approval() {
+        return Err(Failure::waiting("nothing is changed before another administrator approves"));
+    }
+    Ok(())
 }
 
 /// Counts, and asks whoever sits there to type the number.
