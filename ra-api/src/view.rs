@@ -1,5 +1,6 @@
 //! Certificates, phones and what happened to them, as operators see them, and holders their own.
 
+use ca_core::lifecycle::CardChangeKind;
 use chrono::{DateTime, Utc};
 use schema::certificate::CertificateSummary;
 use schema::change::Origin;
@@ -120,6 +121,10 @@ pub(crate) struct StoryView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "phone-lost")]
     pub why: Option<&'static str>,
+    /// What happened to the card certificate, if this follows from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "renewed")]
+    pub card_change: Option<CardChangeKind>,
     /// What it rests on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceView>,
@@ -179,6 +184,7 @@ impl StoryView {
             what: entry.what.as_str(),
             by: entry.by.as_ref().map(|by| ByView::of(by, true)),
             why: entry.why.map(why),
+            card_change: entry.card_change,
             evidence: entry.evidence.as_ref().map(EvidenceView::from),
             ticket,
         }

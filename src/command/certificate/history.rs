@@ -72,7 +72,7 @@ fn standing(certificate: &Value) -> String {
 fn chapter(entry: &Value) -> String {
     let at = word(&entry["at"]);
     let mut sentence = what(entry["what"].as_str().unwrap_or_default());
-    if let Some(by) = by(&entry["by"]) {
+    if let Some(by) = by(entry) {
         sentence.push_str(&format!(", {by}"));
     }
     if let Some(why) = entry["why"].as_str() {
@@ -112,15 +112,31 @@ fn what(kind: &str) -> String {
     .to_owned()
 }
 
-fn by(by: &Value) -> Option<String> {
+fn by(entry: &Value) -> Option<String> {
+    let by = &entry["by"];
     Some(match by["who"].as_str()? {
         "operator" => format!("by {} ({})", word(&by["name"]), word(&by["role"])),
         "holder-phone" => "by the holder, with the phone".to_owned(),
         "holder-card" => "by the holder, with the card".to_owned(),
-        "card" => "because of what happened to the card certificate".to_owned(),
+        "card" => because(entry["card_change"].as_str().unwrap_or_default()).to_owned(),
         "schedule" => format!("by the schedule {}", word(&by["name"])),
         "key-report" => "by somebody who proved to have the private key".to_owned(),
         "issuance" => "because another certificate takes its place".to_owned(),
         other => format!("by {other}"),
     })
+}
+
+fn because(card_change: &str) -> &'static str {
+    match card_change {
+        "revoked" => "because the card certificate was revoked",
+        "held" => "because the card certificate was put on hold",
+        "released" => "because the card certificate was released from hold",
+        "renewed" => "because the card certificate was renewed",
+        "expired" => "because the card certificate expired",
+        "record_changed" => "because the holder's record changed",
+        "died" => "because the holder died",
+        "emigrated" => "because the holder emigrated",
+        "record_error" => "because of an error in the holder's record",
+        _ => "because of what happened to the card certificate",
+    }
 }
