@@ -289,12 +289,18 @@ fn many_are_changed_by_two_people() {
     let waiting: Value = serde_json::from_slice(&unapproved.stdout).unwrap();
     assert_eq!(waiting["state"], "awaiting-approval", "{waiting}");
     let id = waiting["id"].as_str().unwrap();
-    assert!(text(&installation, &["instruction", "show", id]).contains("tsunagi mass approve"));
+    let shown = text(&installation, &["instruction", "show", id]);
+    for told in ["tsunagi mass approve", "(administrator)", "cACompromise", issuer, "The card CA's key is out"] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
     assert_eq!(state(&installation, one.serial("signature")), "held");
     let by_same = refusal(&installation, &["mass", "approve", id, "--as", "administrator"], REFUSED);
     assert_eq!(by_same, "second_person_needed");
     let approved = text(&installation, &["mass", "approve", id]);
     assert!(approved.contains("Batch"), "{approved}");
+    let by = installation.json(&["instruction", "show", id]);
+    assert_eq!(by["approved_by"]["role"], "administrator", "{by}");
+    assert_ne!(by["approved_by"]["name"], by["signed_by"]["name"]);
     until("the batch is done", || (state(&installation, one.serial("signature")) == "revoked").then_some(()));
     assert_eq!(state(&installation, one.serial("authentication")), "live");
 }

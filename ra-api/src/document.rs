@@ -11,7 +11,9 @@ use utoipa::{Modify, OpenApi as _};
 use crate::challenges::{__path_ask_for_challenge, ChallengeAnswer};
 use crate::health::{__path_live, __path_ready, HealthAnswer};
 use crate::holders::*;
-use crate::instructions::{__path_ask_for_instruction, __path_instruct, InstructionAnswer, OwnCertificate, OwnCertificates};
+use crate::instructions::{
+    __path_ask_for_instruction, __path_instruct, InstructionAnswer, MassView, OwnCertificate, OwnCertificates, SignerView,
+};
 use crate::operators::*;
 use crate::problem::{HealthProblems, ProblemCode, ProblemDocument};
 use crate::view::{ByView, CertificateName, CertificateView, CommandView, DeviceView, EvidenceView, StoryView};
@@ -41,7 +43,7 @@ use crate::view::{ByView, CertificateName, CertificateView, CommandView, DeviceV
         CommandResultBody, CommandView, CommandsAnswer, DeviceAnswer, DeviceView, DevicesAnswer, EvidenceView, FoundCertificate,
         HealthAnswer, HistoryAnswer, HoldView, HolderAnswer, HolderQuestion, InstructionAnswer, IssuedAnswer, LeftBehindAnswer,
         LookupAnswer, LookupsAnswer, LookupsQuestion, MassAnswer, MassQuestion, OwnCertificate, OwnCertificates, ProblemCode,
-        ProblemDocument, PseudonymAnswer, PseudonymsAnswer, PseudonymsQuestion, ScheduleAnswer, SchedulesAnswer, ScopeBody, StoryView
+        MassView, SignerView, ProblemDocument, PseudonymAnswer, PseudonymsAnswer, PseudonymsQuestion, ScheduleAnswer, SchedulesAnswer, ScopeBody, StoryView
     )),
     modifiers(&OperatorsNeedCertificates)
 )]

@@ -6,6 +6,7 @@ use ca_core::revocation::RevocationReason;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use crate::command::instruction::asked;
 use crate::command::view::word;
 use crate::command::{Ticket, digest, permanent_reason};
 use crate::failure::Failure;
@@ -98,6 +99,11 @@ pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
         Command::Hold(arguments) => change(&arguments.scope, &json!({ "change": "hold" }), output),
         Command::Approve(arguments) => {
             let client = arguments.operator.client("administrator-2")?;
+            // What is signed is shown first, as the server reads it in the first one's signed message.
+            let first = client.look(&format!("/v1/instructions/{}", arguments.instruction))?;
+            if matches!(output, Output::Text) {
+                eprint!("{}", asked(&first));
+            }
             client.instruct(&json!({ "action": "approve", "instruction": arguments.instruction }))?.print(output, told)
         }
         Command::Show(arguments) => {

@@ -14,11 +14,12 @@ use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use ca_core::clock::Clock;
 use ca_core::digest::Sha256Digest;
-use ca_core::instruction::InstructionVerifier;
+use ca_core::instruction::operator::SignedOperatorInstruction;
+use ca_core::instruction::{InstructionVerifier, UnverifiedInstruction};
 use schema::instruction::{InstructionForm, InstructionRecord, InstructionState, NewInstruction};
 use schema::{Reader, Writer};
 
-pub(crate) use answer::InstructionAnswer;
+pub(crate) use answer::{InstructionAnswer, MassView, SignerView};
 pub(crate) use listing::{ListingDesk, OwnCertificate, OwnCertificates};
 pub(crate) use reception::{Received, Side};
 
@@ -90,7 +91,16 @@ pub(crate) async fn ask_for_instruction(id: Path<String>, desk: Data<Instruction
     let unknown = || Problem::new("instruction_unknown", "There is no such instruction.");
     let digest = Sha256Digest::from_hex(&id).ok_or_else(unknown)?;
     match desk.look(digest).await? {
-        Some(record) if desk.shows(&record) => answer::answer(&digest, record.state),
+        Some(record) if desk.shows(&record) => {
+            let signed = desk.read_again(Some(digest)).await?;
+            let approval = desk.read_again(record.approved_by).await?;
+            answer::answer_with(&digest, record.state, |answer| InstructionAnswer {
+                signed_by: signed.as_ref().map(SignerView::from),
+                mass: signed.as_ref().and_then(MassView::of),
+                approved_by: approval.as_ref().map(SignerView::from),
+                ..answer
+            })
+        }
         _ => Err(unknown()),
     }
 }
@@ -127,6 +137,21 @@ impl InstructionDesk {
     async fn look(&self, digest: Sha256Digest) -> Result<Option<InstructionRecord>, Problem> {
         let reader = self.reader.clone();
         store::look("looking for an instruction", move || reader.instruction(&digest)).await
+    }
+
+    /// For operators, an operator's instruction out of its stored message, verified once more as of the time when it came.
+    async fn read_again(&self, digest: Option<Sha256Digest>) -> Result<Option<SignedOperatorInstruction>, Problem> {
+        let (Some(digest), Side::Operators) = (digest, &self.side) else { return Ok(None) };
+        let (reader, verifier) = (self.reader.clone(), Arc::clone(&self.verifier));
+        store::look("reading an instruction again", move || {
+            let stored = reader.stored_instruction(&digest)?.filter(|stored| stored.form == InstructionForm::Operator);
+            let signed = stored.and_then(|stored| {
+                let message = UnverifiedInstruction::from_bytes(stored.message).ok()?;
+                verifier.verify_operator(&message, stored.received_at).ok()
+            });
+            Ok(signed.filter(|signed| signed.digest() == digest))
+        })
+        .await
     }
 
     /// What operators instructed is for operators to ask about.
