@@ -87,14 +87,17 @@ fn what_passes_is_stored_waits_and_answers_the_same_again() {
     assert!(!first.header("retry-after").is_empty());
     assert_eq!(caller.post(INSTRUCTIONS, CMS, &cms).body, first.body);
     assert_eq!(house.stored(), 1);
-    assert_eq!((asked(&caller, &first).status, asked(&caller, &first).body), (202, first.body.clone()));
+    // Whoever looks also sees whose it is.
+    let by = json!({"name": "desk 1", "role": "call-centre"});
+    assert_eq!((asked(&caller, &first).status, asked(&caller, &first).body), (202, json!({"id": id, "state": "waiting", "signed_by": by})));
 
     decide(house.store.elsewhere(), Decision::Done(json!({"changed": 2}))).join().unwrap();
     let done = json!({"id": id, "state": "done", "outcome": {"changed": 2}});
-    assert_eq!((asked(&caller, &first).status, asked(&caller, &first).body), (200, done.clone()));
+    let shown = json!({"id": id, "state": "done", "outcome": {"changed": 2}, "signed_by": by});
+    assert_eq!((asked(&caller, &first).status, asked(&caller, &first).body), (200, shown.clone()));
     assert_eq!(caller.post(INSTRUCTIONS, CMS, &cms).body, done);
     let auditor = house.operator("an auditor", "auditor").0;
-    assert_eq!(asked(&auditor, &first).body, done);
+    assert_eq!(asked(&auditor, &first).body, shown);
     assert_eq!(caller.get(&format!("/v1/instructions/{}", "0".repeat(64))).problem(), "instruction_unknown");
     assert_eq!(caller.get("/v1/instructions/no-digest").problem(), "instruction_unknown");
 

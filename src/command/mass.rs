@@ -101,6 +101,9 @@ pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
             let client = arguments.operator.client("administrator-2")?;
             // What is signed is shown first, as the server reads it in the first one's signed message.
             let first = client.look(&format!("/v1/instructions/{}", arguments.instruction))?;
+            if first["mass"].is_null() {
+                return Err(Failure::refused("this is no mass command, or one that the server cannot show any more: nothing was approved"));
+            }
             if matches!(output, Output::Text) {
                 eprint!("{}", asked(&first));
             }
