@@ -108,6 +108,8 @@ impl Scene {
                 EventKind::ApplicationRejected | EventKind::CrlPublished => true,
                 // What happens to cards is not the application's doing.
                 EventKind::CardEventReceived | EventKind::CardRevoked => true,
+                // Nor what phones are told of that happened before.
+                EventKind::DeviceCommandCreated | EventKind::DeviceCommandSent => true,
                 EventKind::ApplicationAccepted | EventKind::ApplicationRefused => refusing == Refusing::Ca,
                 _ => false,
             };
