@@ -97,8 +97,8 @@ impl CaRole {
 /// The CRL's word as an event. It has no sequence of the back office's: the lowest never hides a later one.
 fn event(location: &CrlLocation, serial: &SerialNumber, revocation: Revocation, event_id: &str) -> CardEvent {
     let change = match revocation {
-        Revocation { reason: RevocationReason::CertificateHold, at } => CardChange::Held { at },
-        Revocation { reason, at } => CardChange::Revoked { reason, at },
+        Revocation { reason: RevocationReason::CertificateHold, at, .. } => CardChange::Held { at },
+        Revocation { reason, at, .. } => CardChange::Revoked { reason, at },
     };
     CardEvent {
         event_id: event_id.to_owned(),

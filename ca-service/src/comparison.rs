@@ -183,7 +183,7 @@ mod tests {
         let ended = Standing::Revoked { reason: "superseded".to_owned(), since: at };
         let reason = RevocationReason::Superseded;
         let (ours_good, ours_held) = (CardStanding::Good, CardStanding::Held { since: at });
-        let ours_ended = CardStanding::Ended(Revocation { at, reason });
+        let ours_ended = CardStanding::Ended(Revocation::new(at, reason));
         for (theirs, ours, expected) in [
             (&good, ours_good, None),
             (&good, ours_held, Some(CardChange::Released { at })),

@@ -71,7 +71,7 @@ impl RevokedCertificate {
             }
             Some(_) => return None,
         };
-        Some(Revocation { at, reason })
+        Some(Revocation::new(at, reason))
     }
 }
 
@@ -86,10 +86,10 @@ mod tests {
         let serial = SerialNumber::from_hex("80FF").unwrap();
         let at: DateTime<Utc> = "2049-12-31T23:59:59Z".parse().unwrap();
         for reason in RevocationReason::ALL {
-            let entry = RevokedCertificate::new(&serial, &Revocation { at, reason }).unwrap();
+            let entry = RevokedCertificate::new(&serial, &Revocation::new(at, reason)).unwrap();
             let read = RevokedCertificate::from_der(&entry.to_der().unwrap()).unwrap();
             assert_eq!(read.serial().unwrap(), serial);
-            assert_eq!(read.revocation(), Some(Revocation { at, reason }));
+            assert_eq!(read.revocation(), Some(Revocation::new(at, reason)));
             assert_eq!(read.crl_entry_extensions.is_none(), reason == RevocationReason::Unspecified);
         }
     }
@@ -98,7 +98,7 @@ mod tests {
     fn times_are_utc_time_through_2049_and_generalized_time_from_2050() {
         let serial = SerialNumber::from_hex("01").unwrap();
         let tag = |text: &str| {
-            let revocation = Revocation { at: text.parse().unwrap(), reason: RevocationReason::Unspecified };
+            let revocation = Revocation::new(text.parse().unwrap(), RevocationReason::Unspecified);
             RevokedCertificate::new(&serial, &revocation).unwrap().to_der().unwrap()[5]
         };
         assert_eq!(tag("2049-12-31T23:59:59.999Z"), 0x17);

@@ -70,7 +70,7 @@ impl House {
     }
 
     fn revoke(&self, ca_key: CaKeyId, number: &str, when: &str, reason: Reason) {
-        self.store.revoke(ca_key, &serial(number), Revocation { at: at(when), reason });
+        self.store.revoke(ca_key, &serial(number), Revocation::new(at(when), reason));
     }
 }
 
@@ -147,7 +147,7 @@ fn a_hold_shows_on_the_list_leaves_it_when_lifted_and_keeps_its_date_when_it_bec
         let entries = list.entries().map(|entry| entry.unwrap());
         entries.map(|entry| (entry.serial().unwrap(), entry.revocation().unwrap())).collect::<Vec<_>>()
     };
-    let held = Revocation { at: at("2026-03-01T12:31:00Z"), reason: Reason::CertificateHold };
+    let held = Revocation::new(at("2026-03-01T12:31:00Z"), Reason::CertificateHold);
     for number in ["0A", "0B"] {
         house.store.revoke(SIGNATURE, &serial(number), held);
     }

@@ -24,7 +24,7 @@ fn read(octets: &[u8]) -> Question {
 }
 
 fn revoked(at: DateTime<Utc>, reason: RevocationReason) -> IssuedStatus {
-    IssuedStatus::Revoked(Revocation { at, reason })
+    IssuedStatus::Revoked(Revocation::new(at, reason))
 }
 
 const LIFE: TimeDelta = TimeDelta::seconds(60);
@@ -89,7 +89,7 @@ fn every_part_of_the_answer_is_as_asked_and_in_order() {
     assert_eq!(data.nonce().unwrap(), Some(nonce));
     assert_eq!(from_generalized_time(data.produced_at), Some(now.trunc_subsecs(0)));
     assert_eq!(answered.certificates().collect::<Vec<_>>(), [ca.responder_der.as_slice()]);
-    let held = RevokedInfo::new(&Revocation { at: now.trunc_subsecs(0), reason: RevocationReason::CertificateHold }).unwrap();
+    let held = RevokedInfo::new(&Revocation::new(now.trunc_subsecs(0), RevocationReason::CertificateHold)).unwrap();
     let statuses: Vec<_> = data.responses.iter().map(|response| response.cert_status).collect();
     assert_eq!(statuses, [CertStatus::Unknown(Null), CertStatus::Revoked(held), CertStatus::Revoked(held)]);
     for response in &data.responses {
@@ -213,7 +213,7 @@ proptest! {
                         None => CertStatus::Unknown(Null),
                         Some(None) => CertStatus::Good(Null),
                         Some(Some((at, reason))) => {
-                            CertStatus::Revoked(RevokedInfo::new(&Revocation { at: *at, reason: *reason }).unwrap())
+                            CertStatus::Revoked(RevokedInfo::new(&Revocation::new(*at, *reason)).unwrap())
                         }
                     }).collect();
                     prop_assert_eq!(told, expected);

@@ -127,7 +127,7 @@ fn good_held_lifted_and_revoked_follow_the_store_at_once() {
     };
     let hold = |minute| {
         let at = start() + TimeDelta::minutes(minute);
-        house.store.revoke(key, &number, Revocation { at, reason: RevocationReason::CertificateHold });
+        house.store.revoke(key, &number, Revocation::new(at, RevocationReason::CertificateHold));
         revoked_since(at, RevocationReason::CertificateHold);
         at
     };
@@ -137,7 +137,7 @@ fn good_held_lifted_and_revoked_follow_the_store_at_once() {
     // A hold that becomes permanent keeps its date.
     let held_again = hold(2);
     let reason = RevocationReason::AffiliationChanged;
-    house.store.revoke(key, &number, Revocation { at: start() + TimeDelta::minutes(3), reason });
+    house.store.revoke(key, &number, Revocation::new(start() + TimeDelta::minutes(3), reason));
     revoked_since(held_again, reason);
     // Several at once, some unknown, one twice.
     let ids = [0x80FF_u64, 1, 0x80FF].map(|number| house.ca.id(CertIdHash::Sha1, &serial(number))).to_vec();

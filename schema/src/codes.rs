@@ -57,7 +57,7 @@ pub(crate) fn reason(code: i16) -> Result<RevocationReason, StoreFault> {
 pub(crate) fn revocation(revoked_at: Option<i64>, code: Option<i16>) -> Result<Option<Revocation>, StoreFault> {
     match (revoked_at, code) {
         (None, None) => Ok(None),
-        (Some(at), Some(code)) => Ok(Some(Revocation { at: time(at)?, reason: reason(code)? })),
+        (Some(at), Some(code)) => Ok(Some(Revocation::new(time(at)?, reason(code)?))),
         _ => Err(StoreFault::Corrupt("half a revocation")),
     }
 }

@@ -257,7 +257,7 @@ impl CardRecord {
             return self;
         }
         let at = change.at().trunc_subsecs(0);
-        let end = |reason| Some(CardStanding::Ended(Revocation { at, reason }));
+        let end = |reason| Some(CardStanding::Ended(Revocation::new(at, reason)));
         let told = match *change {
             CardChange::Revoked { reason, .. } => end(reason),
             CardChange::Held { .. } => Some(CardStanding::Held { since: at }),

@@ -155,5 +155,5 @@ fn revoke(certificate: &Certificate, reason: RevocationReason, now: DateTime<Utc
         State::Live if !certificate.has_expired(now) => now.trunc_subsecs(0),
         State::Live | State::Ended(_) | State::Expired => return Ok(None),
     };
-    Ok(Some(Change::Revoked(Revocation { at, reason })))
+    Ok(Some(Change::Revoked(Revocation::new(at, reason))))
 }

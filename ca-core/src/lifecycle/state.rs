@@ -76,7 +76,7 @@ impl State {
     pub fn revocation(&self) -> Option<Revocation> {
         match self {
             Self::Live | Self::Expired => None,
-            Self::Held(holds) => Some(Revocation { at: holds.since(), reason: RevocationReason::CertificateHold }),
+            Self::Held(holds) => Some(Revocation::new(holds.since(), RevocationReason::CertificateHold)),
             Self::Ended(revocation) => Some(*revocation),
         }
     }

@@ -33,7 +33,7 @@ fn held(causes: &[HoldCause]) -> State {
 }
 
 fn ended(reason: Reason) -> State {
-    State::Ended(Revocation { at: at("2026-05-01T00:00:00Z"), reason })
+    State::Ended(Revocation::new(at("2026-05-01T00:00:00Z"), reason))
 }
 
 /// Live, held for every set of causes, revoked for every reason, expired.
@@ -224,7 +224,7 @@ fn past_its_end_only_a_hold_becomes_permanent_and_the_rest_expires() {
 #[test]
 fn any_change_on_any_state_leads_to_a_state() {
     let at = held_since();
-    let mut changes = vec![Change::Expired, Change::Revoked(Revocation { at, reason: Reason::Unspecified })];
+    let mut changes = vec![Change::Expired, Change::Revoked(Revocation::new(at, Reason::Unspecified))];
     for cause in HoldCause::ALL {
         changes.extend([Change::Held { cause, at }, Change::HoldAdded { cause }, Change::HoldLifted { cause }, Change::Released { cause }]);
     }

@@ -93,7 +93,7 @@ fn good_revoked_and_unknown_are_told_apart() {
     let at: DateTime<Utc> = "2026-01-02T03:04:05Z".parse().unwrap();
     let revoked = basic(RESPONSES[1]);
     let status = |serial: &SerialNumber| revoked.response_data().response_for(&id(CertIdHash::Sha256, serial)).unwrap().cert_status;
-    let told = |reason| CertStatus::Revoked(RevokedInfo::new(&Revocation { at, reason }).unwrap());
+    let told = |reason| CertStatus::Revoked(RevokedInfo::new(&Revocation::new(at, reason)).unwrap());
     assert_eq!(status(&holder()), told(RevocationReason::KeyCompromise));
     assert_eq!(status(&SerialNumber::from_hex("07").unwrap()), told(RevocationReason::Unspecified));
 

@@ -13,4 +13,14 @@ pub struct Revocation {
     pub at: DateTime<Utc>,
     /// Why.
     pub reason: RevocationReason,
+    /// When the key was out of its holder's hands, or the certificate otherwise began to be invalid, as far as somebody said so: before `at` (RFC 5280
+    /// section 5.3.2); whole seconds.
+    pub invalidity: Option<DateTime<Utc>>,
+}
+
+impl Revocation {
+    /// A revocation of which nobody said from when the certificate was invalid.
+    pub fn new(at: DateTime<Utc>, reason: RevocationReason) -> Self {
+        Self { at, reason, invalidity: None }
+    }
 }

@@ -45,7 +45,7 @@ pub fn serial(hex: &str) -> SerialNumber {
 pub fn entries(of: &[(&str, &str, RevocationReason)]) -> Entries {
     let mut entries = Entries::default();
     for (number, time, reason) in of {
-        entries.push(&RevokedCertificate::new(&serial(number), &Revocation { at: at(time), reason: *reason }).unwrap()).unwrap();
+        entries.push(&RevokedCertificate::new(&serial(number), &Revocation::new(at(time), *reason)).unwrap()).unwrap();
     }
     entries
 }

@@ -93,7 +93,7 @@ on_each_database! {
         assert!(authentication.iter().all(|state| *state == State::Live));
         let card = samples[6].card(Signature);
         let standing = store.reader().card_record(&card.issuer_key_id, &card.serial).unwrap().unwrap().standing;
-        assert_eq!(standing, CardStanding::Ended(Revocation { at: moment(10), reason: RevocationReason::CaCompromise }));
+        assert_eq!(standing, CardStanding::Ended(Revocation::new(moment(10), RevocationReason::CaCompromise)));
         let events = store.reader().events_after(EventPosition(0), 1_000).unwrap();
         for (kind, count) in [(EventKind::BatchStarted, 1), (EventKind::CardRevoked, 7), (EventKind::CertificateRevoked, 7), (EventKind::BatchFinished, 1)] {
             assert_eq!(events.iter().filter(|event| event.kind == kind).count(), count, "{kind:?}");

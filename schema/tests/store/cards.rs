@@ -155,12 +155,12 @@ on_each_database! {
         let issued = sample.accept_and_issue(&store.writer(), moment(2)).unwrap();
         let changes = [Signature, Authentication].map(|kind| sample.card_event(kind, 1, CardChange::RecordChanged { at: moment(5) }));
         assert_eq!(apply_all(store, &changes, &jpki(), 10), issued.certificates[..1]);
-        let revocation = Revocation { at: moment(10), reason: RevocationReason::AffiliationChanged };
+        let revocation = Revocation::new(moment(10), RevocationReason::AffiliationChanged);
         assert_eq!([0, 1].map(|which| state(store, issued.certificates[which])), [State::Ended(revocation), State::Live]);
         assert_eq!(record(store, &sample, Authentication).standing, CardStanding::Good);
         assert!(matches!(record(store, &sample, Signature).standing, CardStanding::Ended(_)));
         apply(store, &sample.card_event(Authentication, 2, CardChange::Died { at: moment(6) }), &jpki(), 11);
-        let revocation = Revocation { at: moment(11), reason: RevocationReason::CessationOfOperation };
+        let revocation = Revocation::new(moment(11), RevocationReason::CessationOfOperation);
         assert_eq!(state(store, issued.certificates[1]), State::Ended(revocation));
     }
 
@@ -181,11 +181,11 @@ on_each_database! {
             sample.card_event(Signature, 1, held(5)),
             sample.card_event(Signature, 2, CardChange::Revoked { reason: RevocationReason::KeyCompromise, at: moment(6) }),
         ], &jpki(), 10);
-        let first = Revocation { at: moment(10), reason: RevocationReason::KeyCompromise };
+        let first = Revocation::new(moment(10), RevocationReason::KeyCompromise);
         assert_eq!(state(store, issued.certificates[0]), State::Ended(first));
         apply(store, &sample.card_event(Authentication, 1, held(5)), &jpki(), 20);
         apply(store, &sample.card_event(Authentication, 2, CardChange::Emigrated { at: moment(6) }), &jpki(), 30);
-        let second = Revocation { at: moment(20), reason: RevocationReason::CessationOfOperation };
+        let second = Revocation::new(moment(20), RevocationReason::CessationOfOperation);
         assert_eq!(state(store, issued.certificates[1]), State::Ended(second));
         assert_eq!(store.reader().holds(issued.certificates[1]).unwrap(), []);
     }

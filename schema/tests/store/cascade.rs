@@ -48,7 +48,7 @@ on_each_database! {
 
         let status = store.reader().certificate_status(keys[0], &sample.serial(KIND)).unwrap().unwrap();
         assert_eq!(status.state, CertificateState::Revoked);
-        assert_eq!(status.revocation, Some(Revocation { at: moment(100), reason: RevocationReason::AffiliationChanged }));
+        assert_eq!(status.revocation, Some(Revocation::new(moment(100), RevocationReason::AffiliationChanged)));
         let other = store.reader().certificate_status(keys[1], &sample.serial(CertificateKind::Authentication)).unwrap().unwrap();
         assert_eq!(other.state, CertificateState::Live);
         let events = store.reader().events_after(before, 10).unwrap();
@@ -71,10 +71,10 @@ on_each_database! {
         assert_eq!(apply(store, &earlier, 300), []);
         assert_eq!(store.reader().position().unwrap(), position, "no events for what changed nothing");
         let status = store.reader().certificate_status(keys[0], &sample.serial(KIND)).unwrap().unwrap();
-        assert_eq!(status.revocation, Some(Revocation { at: moment(100), reason: RevocationReason::KeyCompromise }));
+        assert_eq!(status.revocation, Some(Revocation::new(moment(100), RevocationReason::KeyCompromise)));
         let card = sample.card(KIND);
         let record = store.reader().card_record(&card.issuer_key_id, &card.serial).unwrap().unwrap();
-        assert_eq!(record.standing, CardStanding::Ended(Revocation { at: moment(9), reason: RevocationReason::KeyCompromise }));
+        assert_eq!(record.standing, CardStanding::Ended(Revocation::new(moment(9), RevocationReason::KeyCompromise)));
     }
 
     fn an_event_that_comes_before_the_application_refuses_it(store) {

@@ -80,7 +80,7 @@ on_each_database! {
         change(store, serial(&sample), Command::Lift { cause: HoldCause::Operator }, &policy, 60).unwrap();
         let status = store.reader().certificate_status(sample.ca_keys[0], &sample.serial(Signature)).unwrap().unwrap();
         assert_eq!(status.state, CertificateState::Held);
-        assert_eq!(status.revocation, Some(Revocation { at: moment(10), reason: RevocationReason::CertificateHold }));
+        assert_eq!(status.revocation, Some(Revocation::new(moment(10), RevocationReason::CertificateHold)));
         apply_all(store, &[sample.card_event(Signature, 2, CardChange::Released { at: moment(61) })], &policy, 70);
         assert_eq!(state(store, id), State::Live);
         let kinds: Vec<_> = store.reader().events_after(before, 20).unwrap().iter().filter(|event| event.certificate.is_some()).map(|event| event.kind).collect();
@@ -97,7 +97,7 @@ on_each_database! {
         assert_eq!(change(store, serial(&sample), FOUND, &jpki(), 11), Err("hold_not_liftable"));
         let revoked = change(store, serial(&sample), REVOKE, &jpki(), 20).unwrap();
         assert_eq!(revoked[0].id, id);
-        assert_eq!(state(store, id), State::Ended(Revocation { at: moment(10), reason: RevocationReason::KeyCompromise }));
+        assert_eq!(state(store, id), State::Ended(Revocation::new(moment(10), RevocationReason::KeyCompromise)));
         assert_eq!(store.reader().holds(id).unwrap(), []);
         for command in [LOST, REVOKE] {
             assert_eq!(change(store, serial(&sample), command, &jpki(), 30), Err("certificate_ended"));
@@ -174,7 +174,7 @@ on_each_database! {
         let second = store.writer().write(move |tx| tx.issue(&issuance, &jpki(), moment(20))).unwrap();
         assert_eq!(second.superseded, issued.certificates);
         // From the hold's date, for it was not valid any more since then.
-        let superseded = Revocation { at: moment(10), reason: RevocationReason::Superseded };
+        let superseded = Revocation::new(moment(10), RevocationReason::Superseded);
         assert_eq!(state(store, issued.certificates[0]), State::Ended(superseded));
         assert!(change(store, Target::Device(device(1).public_id), REVOKE, &jpki(), 21).is_err());
         let detail = store.reader().certificate_detail(None, &old.serial(Signature)).unwrap().unwrap();

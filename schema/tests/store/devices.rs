@@ -64,7 +64,7 @@ pub(crate) fn settle(store: &TestDatabase, command: &NewDeviceCommand, settlemen
 
 fn revoke(store: &TestDatabase, sample: &Sample, kind: CertificateKind) {
     let key = sample.ca_keys[usize::from(kind == CertificateKind::Authentication)];
-    let revocation = Revocation { at: moment(50), reason: RevocationReason::KeyCompromise };
+    let revocation = Revocation::new(moment(50), RevocationReason::KeyCompromise);
     store.revoke(key, &sample.serial(kind), revocation);
 }
 

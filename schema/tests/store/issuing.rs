@@ -63,7 +63,7 @@ on_each_database! {
         for (kind, ca_key) in CertificateKind::ALL.into_iter().zip(keys) {
             let status = store.reader().certificate_status(ca_key, &old.serial(kind)).unwrap().unwrap();
             assert_eq!(status.state, CertificateState::Revoked);
-            assert_eq!(status.revocation, Some(Revocation { at: moment(100), reason: RevocationReason::Superseded }));
+            assert_eq!(status.revocation, Some(Revocation::new(moment(100), RevocationReason::Superseded)));
             let status = store.reader().certificate_status(ca_key, &new.serial(kind)).unwrap().unwrap();
             assert_eq!((status.state, status.revocation), (CertificateState::Live, None));
         }

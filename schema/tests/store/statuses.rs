@@ -44,7 +44,7 @@ on_each_database! {
         let all: Vec<_> = first.into_iter().chain(rest).collect();
         assert_eq!(all.len(), 6);
         assert!(all.windows(2).all(|pair| pair[0].serial < pair[1].serial));
-        assert!(all.iter().all(|entry| entry.revocation == Revocation { at: moment(3), reason: RevocationReason::KeyCompromise }));
+        assert!(all.iter().all(|entry| entry.revocation == Revocation::new(moment(3), RevocationReason::KeyCompromise)));
         assert_eq!(reader.revoked_certificates(keys[0], moment(500), None, 10).unwrap().len(), 5);
         assert_eq!(reader.revoked_certificates(keys[1], moment(0), None, 10).unwrap(), []);
     }

@@ -43,7 +43,7 @@ on_each_database! {
         assert_eq!(expire(store, 10, 100), []);
         assert_eq!(state(store, issued[0][0]), State::Expired);
         // It was not valid at its end, so it stays on one more list.
-        let permanent = Revocation { at: moment(10), reason: RevocationReason::CessationOfOperation };
+        let permanent = Revocation::new(moment(10), RevocationReason::CessationOfOperation);
         assert_eq!(state(store, issued[1][0]), State::Ended(permanent));
         assert_eq!(state(store, issued[2][0]), State::Live);
         let events = store.reader().certificate_detail(None, &samples[0].serial(Signature)).unwrap().unwrap().events;
@@ -65,7 +65,7 @@ on_each_database! {
         assert_eq!(late(derived(), 30 * DAY), []);
         assert_eq!(late(derived(), 30 * DAY + 10), issued[..1]);
         assert_eq!(late(derived(), 30 * DAY + 10), []);
-        assert_eq!(state(store, issued[0]), State::Ended(Revocation { at: moment(10), reason: RevocationReason::CessationOfOperation }));
+        assert_eq!(state(store, issued[0]), State::Ended(Revocation::new(moment(10), RevocationReason::CessationOfOperation)));
         assert!(matches!(state(store, issued[1]), State::Held(_)));
     }
 

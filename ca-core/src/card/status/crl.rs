@@ -157,5 +157,5 @@ fn read_entry(entry: &RevokedCert<x509_cert::certificate::Rfc5280>) -> Result<(S
     }
     let at = time::from_time(&entry.revocation_date).ok_or(CardStatusRefusal::Malformed)?;
     let serial = signed_object::serial(&entry.serial_number).ok_or(CardStatusRefusal::Malformed)?;
-    Ok((serial, Revocation { at, reason }))
+    Ok((serial, Revocation::new(at, reason)))
 }

@@ -41,7 +41,7 @@ fn holds_and_releases_lead_to_the_same_in_any_order() {
     for events in orders(&events[..2]) {
         assert_eq!(told(&events), CardRecord { standing: CardStanding::Good, last_sequence: Some(2) }, "{events:?}");
     }
-    let end = CardStanding::Ended(Revocation { at: hour(5), reason: Reason::Unspecified });
+    let end = CardStanding::Ended(Revocation::new(hour(5), Reason::Unspecified));
     for events in orders(&events) {
         assert_eq!(told(&events).standing, end, "{events:?}");
     }
@@ -80,7 +80,7 @@ fn the_same_hold_again_or_an_older_one_has_no_effect() {
 #[test]
 fn a_change_of_the_record_ends_a_signature_card_certificate_and_no_other() {
     let change = CardChange::RecordChanged { at: hour(1) };
-    let ended = CardStanding::Ended(Revocation { at: hour(1), reason: Reason::AffiliationChanged });
+    let ended = CardStanding::Ended(Revocation::new(hour(1), Reason::AffiliationChanged));
     assert_eq!(CardRecord::NEW.after(&change, 1, SIGNATURE).standing, ended);
     for kind in [None, Some(CertificateKind::Authentication)] {
         assert_eq!(CardRecord::NEW.after(&change, 1, kind).standing, CardStanding::Good);

@@ -14,11 +14,11 @@ fn outcome(policy: &LifecyclePolicy, kind: CertificateKind, state: State, comman
 }
 
 fn revoked(reason: Reason) -> State {
-    State::Ended(Revocation { at: now(), reason })
+    State::Ended(Revocation::new(now(), reason))
 }
 
 fn revoked_from_hold(reason: Reason) -> State {
-    State::Ended(Revocation { at: held_since(), reason })
+    State::Ended(Revocation::new(held_since(), reason))
 }
 
 fn on_hold(cause: HoldCause) -> State {
@@ -160,7 +160,7 @@ fn a_revocation_wins_over_every_hold_and_keeps_its_date() {
 fn a_hold_becomes_a_revocation_after_the_time_that_policy_gives() {
     let [jpki, piv] = policies();
     let certificate = Certificate { kind: CertificateKind::Signature, not_after: at("2030-01-01T00:00:00Z"), state: held(&[LOST]) };
-    let permanent = Ok(Some(Change::Revoked(Revocation { at: held_since(), reason: Reason::CessationOfOperation })));
+    let permanent = Ok(Some(Change::Revoked(Revocation::new(held_since(), Reason::CessationOfOperation))));
     let due = held_since() + TimeDelta::days(30);
     let look = |policy, when| decide(&certificate, &Command::Deadline, policy, when);
     assert_eq!(look(&piv, due - TimeDelta::milliseconds(1)), Ok(None));
@@ -181,6 +181,6 @@ fn times_that_relying_parties_see_are_whole_seconds() {
     let moment = at("2026-06-15T12:00:00.987Z");
     assert_eq!(decide(&certificate, &Command::Hold { cause: LOST }, &jpki, moment), Ok(Some(Change::Held { cause: LOST, at: now() })));
     let reason = Reason::CessationOfOperation;
-    let expected = Change::Revoked(Revocation { at: now(), reason });
+    let expected = Change::Revoked(Revocation::new(now(), reason));
     assert_eq!(decide(&certificate, &Command::Revoke { reason }, &jpki, moment), Ok(Some(expected)));
 }
