@@ -7,7 +7,8 @@ use std::path::Path;
 use const_oid::db::rfc5912::{ID_EC_PUBLIC_KEY, RSA_ENCRYPTION, SECP_256_R_1, SECP_384_R_1};
 use der::asn1::{Any, BitString};
 use der::{Decode, Encode};
-use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef};
+use p256::ecdsa::signature::hazmat::PrehashSigner as _;
+use pkcs8::{DecodePrivateKey as _, EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef};
 use ring::rand::SystemRandom;
 use ring::signature::{
     self, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair, RsaKeyPair,
@@ -16,7 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use spki::{AlgorithmIdentifierOwned, ObjectIdentifier, SubjectPublicKeyInfoOwned};
 use zeroize::Zeroizing;
 
-use super::{KeyType, Signer, SignerFault};
+use super::{KeyType, MessageDigest, Signer, SignerFault, digest_algorithm, verify_digest};
 
 /// The PEM label of an encrypted PKCS #8 key (RFC 7468 section 11).
 const PEM_LABEL: &str = "ENCRYPTED PRIVATE KEY";
@@ -38,8 +39,14 @@ pub struct FileSigner {
 }
 
 enum SoftwareKey {
-    Ecdsa(EcdsaKeyPair),
+    Ecdsa { whole: EcdsaKeyPair, digest: DigestKey },
     Rsa(RsaKeyPair),
+}
+
+/// The same key for digests, which ring does not sign; overwritten when it goes. Its nonces are deterministic (RFC 6979).
+enum DigestKey {
+    P256(p256::ecdsa::SigningKey),
+    P384(p384::ecdsa::SigningKey),
 }
 
 /// A key file cannot be written or read.
@@ -133,7 +140,8 @@ impl FileSigner {
                     SECP_384_R_1 => (KeyType::EcdsaP384, &ECDSA_P384_SHA384_ASN1_SIGNING),
                     _ => return None,
                 };
-                (SoftwareKey::Ecdsa(EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8, &random).ok()?), key_type)
+                let whole = EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8, &random).ok()?;
+                (SoftwareKey::Ecdsa { whole, digest: DigestKey::from_pkcs8(key_type, &pkcs8)? }, key_type)
             }
             RSA_ENCRYPTION => {
                 let key = RsaKeyPair::from_pkcs8(&pkcs8).ok()?;
@@ -163,7 +171,7 @@ impl Signer for FileSigner {
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerFault> {
         match &self.key {
-            SoftwareKey::Ecdsa(key) => {
+            SoftwareKey::Ecdsa { whole: key, .. } => {
                 key.sign(&self.random, message).map(|signature| signature.as_ref().to_vec()).map_err(|_| SignerFault::Refused)
             }
             SoftwareKey::Rsa(key) => {
@@ -172,6 +180,21 @@ impl Signer for FileSigner {
                 Ok(octets)
             }
         }
+    }
+
+    fn takes_digests(&self) -> bool {
+        matches!(self.key, SoftwareKey::Ecdsa { .. })
+    }
+
+    fn sign_digest(&self, digest: &MessageDigest) -> Result<Vec<u8>, SignerFault> {
+        let SoftwareKey::Ecdsa { whole, digest: key } = &self.key else { return Err(SignerFault::WholeMessagesOnly) };
+        if digest.algorithm() != digest_algorithm(self.key_type) {
+            return Err(SignerFault::WrongDigest);
+        }
+        let signature = key.sign(digest.as_bytes()).ok_or(SignerFault::Refused)?;
+        // Of a deterministic signature that a faulty computation made, the key can be worked out: it must not get out.
+        let sound = verify_digest(self.key_type, whole.public_key().as_ref(), digest, &signature);
+        if sound { Ok(signature) } else { Err(SignerFault::WrongSignature) }
     }
 }
 
@@ -185,7 +208,7 @@ impl SoftwareKey {
     /// SubjectPublicKeyInfo in DER (RFC 5480 section 2, RFC 3279 section 2.3.1).
     fn public_key_info(&self, key_type: KeyType) -> Option<Vec<u8>> {
         let (oid, parameters, key) = match self {
-            Self::Ecdsa(pair) => {
+            Self::Ecdsa { whole: pair, .. } => {
                 let curve = if key_type == KeyType::EcdsaP384 { SECP_384_R_1 } else { SECP_256_R_1 };
                 (ID_EC_PUBLIC_KEY, Any::encode_from(&curve).ok()?, pair.public_key().as_ref())
             }
@@ -197,12 +220,36 @@ impl SoftwareKey {
     }
 }
 
+impl DigestKey {
+    fn from_pkcs8(key_type: KeyType, pkcs8: &[u8]) -> Option<Self> {
+        match key_type {
+            KeyType::EcdsaP256 => p256::ecdsa::SigningKey::from_pkcs8_der(pkcs8).ok().map(Self::P256),
+            KeyType::EcdsaP384 => p384::ecdsa::SigningKey::from_pkcs8_der(pkcs8).ok().map(Self::P384),
+            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => None,
+        }
+    }
+
+    /// ECDSA-Sig-Value in DER.
+    fn sign(&self, digest: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::P256(key) => {
+                let signature: p256::ecdsa::Signature = key.sign_prehash(digest).ok()?;
+                Some(signature.to_der().as_bytes().to_vec())
+            }
+            Self::P384(key) => {
+                let signature: p384::ecdsa::Signature = key.sign_prehash(digest).ok()?;
+                Some(signature.to_der().as_bytes().to_vec())
+            }
+        }
+    }
+}
+
 fn generate_ecdsa(algorithm: &'static EcdsaSigningAlgorithm) -> Option<Zeroizing<Vec<u8>>> {
     let document = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).ok()?;
     Some(Zeroizing::new(document.as_ref().to_vec()))
 }
 
-/// ring cannot make RSA keys; the `rsa` crate makes them and does nothing else with them (RUSTSEC-2023-0071).
+/// ring cannot make RSA keys; the `rsa` crate makes them and does nothing else with private keys (RUSTSEC-2023-0071).
 fn generate_rsa(bits: usize) -> Option<Zeroizing<Vec<u8>>> {
     use rsa::pkcs8::EncodePrivateKey as _;
 

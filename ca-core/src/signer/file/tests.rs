@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::super::{signature_algorithm, verify};
+use super::super::{DigestAlgorithm, signature_algorithm, verify};
 use super::*;
 
 const PASSPHRASE: &str = "correct horse battery staple";
@@ -35,6 +35,11 @@ fn each_type_of_key_is_saved_and_opened_by_us_and_openssl_and_its_signatures_ver
         assert_eq!(std::fs::read(public).unwrap(), signer.public_key_info());
         let digest = if key_type == KeyType::EcdsaP384 { "-sha384" } else { "-sha256" };
         openssl(&["dgst", digest, "-keyform", "DER", "-verify", public, "-signature", signature, message]);
+        if opened.takes_digests() {
+            let digest_of_message = MessageDigest::of(digest_algorithm(key_type), b"message");
+            std::fs::write(signature, opened.sign_digest(&digest_of_message).unwrap()).unwrap();
+            openssl(&["dgst", digest, "-keyform", "DER", "-verify", public, "-signature", signature, message]);
+        }
     }
 }
 
@@ -92,12 +97,77 @@ fn a_wrong_passphrase_a_plain_key_and_garbage_are_told_apart() {
 #[test]
 fn a_signature_verifies_over_its_own_message_only() {
     let signer = FileSigner::generate(KeyType::EcdsaP256).unwrap();
-    let SoftwareKey::Ecdsa(pair) = &signer.key else { panic!("not ECDSA") };
-    let public_key = pair.public_key().as_ref();
+    let public_key = public_key(&signer);
     let signature = signer.sign(b"message").unwrap();
     assert!(verify(KeyType::EcdsaP256, public_key, b"message", &signature));
     assert!(!verify(KeyType::EcdsaP256, public_key, b"massage", &signature));
     assert!(!verify(KeyType::EcdsaP256, b"", b"message", &signature));
+}
+
+fn public_key(signer: &FileSigner) -> &[u8] {
+    match &signer.key {
+        SoftwareKey::Ecdsa { whole, .. } => whole.public_key().as_ref(),
+        SoftwareKey::Rsa(key) => key.public().as_ref(),
+    }
+}
+
+#[test]
+fn signatures_over_messages_and_over_digests_verify_both_ways_and_wrong_ones_neither_way() {
+    for key_type in [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Rsa2048, KeyType::Rsa3072] {
+        let signer = FileSigner::generate(key_type).unwrap();
+        let public_key = public_key(&signer);
+        let digest = |message: &[u8]| MessageDigest::of(digest_algorithm(key_type), message);
+        let mut signatures = vec![signer.sign(b"message").unwrap()];
+        if signer.takes_digests() {
+            signatures.push(signer.sign_digest(&digest(b"message")).unwrap());
+        }
+        for mut signature in signatures {
+            assert!(verify(key_type, public_key, b"message", &signature));
+            assert!(verify_digest(key_type, public_key, &digest(b"message"), &signature));
+            assert!(!verify(key_type, public_key, b"massage", &signature));
+            assert!(!verify_digest(key_type, public_key, &digest(b"massage"), &signature));
+            assert!(!verify_digest(key_type, b"", &digest(b"message"), &signature));
+            *signature.last_mut().unwrap() ^= 1;
+            assert!(!verify(key_type, public_key, b"message", &signature));
+            assert!(!verify_digest(key_type, public_key, &digest(b"message"), &signature));
+            assert!(!verify_digest(key_type, public_key, &digest(b"message"), b""));
+        }
+    }
+}
+
+#[test]
+fn a_key_of_another_length_or_a_digest_of_another_algorithm_verifies_nothing() {
+    let signer = FileSigner::generate(KeyType::Rsa2048).unwrap();
+    let signature = signer.sign(b"message").unwrap();
+    let digest = MessageDigest::of(DigestAlgorithm::Sha256, b"message");
+    assert!(verify_digest(KeyType::Rsa2048, public_key(&signer), &digest, &signature));
+    assert!(!verify_digest(KeyType::Rsa3072, public_key(&signer), &digest, &signature));
+    let other = MessageDigest::of(DigestAlgorithm::Sha384, b"message");
+    assert!(!verify_digest(KeyType::Rsa2048, public_key(&signer), &other, &signature));
+}
+
+#[test]
+fn a_key_signs_digests_of_its_own_algorithm_and_an_rsa_key_none() {
+    let sha256 = MessageDigest::of(DigestAlgorithm::Sha256, b"message");
+    let p384 = FileSigner::generate(KeyType::EcdsaP384).unwrap();
+    assert!(matches!(p384.sign_digest(&sha256), Err(SignerFault::WrongDigest)));
+    let rsa = FileSigner::generate(KeyType::Rsa2048).unwrap();
+    assert!(!rsa.takes_digests());
+    assert!(matches!(rsa.sign_digest(&sha256), Err(SignerFault::WholeMessagesOnly)));
+}
+
+#[test]
+fn digests_are_signed_as_rfc_6979_says() {
+    // RFC 6979 appendix A.2.5, P-256 with SHA-256, message "sample": private key, public key, r and s.
+    let key = "C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721";
+    let point = "0460FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6\
+                 7903FE1008B8BC99A41AE9E95628BC64F2F1B20C2D7E9F5177A3C294D4462299";
+    let pkcs8 = hex::decode(format!("308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420{key}a144034200{point}"));
+    let signer = FileSigner::from_pkcs8(Zeroizing::new(pkcs8.unwrap())).unwrap();
+    let signature = signer.sign_digest(&MessageDigest::of(DigestAlgorithm::Sha256, b"sample")).unwrap();
+    let expected = "3046022100EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716\
+                    022100F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8";
+    assert_eq!(hex::encode_upper(signature), expected);
 }
 
 #[test]
