@@ -102,7 +102,7 @@ impl Question {
         }
         let request = OcspRequest::from_der(octets).map_err(|_| QuestionRefusal::NotDer)?;
         let nonce = request.nonce()?;
-        let tbs = request.tbs_request;
+        let tbs = request.into_tbs_request();
         let extensions = tbs.request_extensions.unwrap_or_default();
         check_extensions(&extensions, &KNOWN)?;
         if let Some(accepted) = extensions.iter().find(|extension| extension.extn_id == oid::RESPONSE) {
@@ -166,7 +166,7 @@ mod tests {
             request_list: vec![one; count],
             request_extensions: Some(extensions).filter(|extensions| !extensions.is_empty()),
         };
-        OcspRequest { tbs_request, optional_signature: None }.to_der().unwrap()
+        OcspRequest::unsigned(tbs_request).unwrap().to_der().unwrap()
     }
 
     fn extension(oid: ObjectIdentifier, critical: bool, value: Vec<u8>) -> Extension {

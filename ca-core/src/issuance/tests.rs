@@ -15,6 +15,7 @@ use crate::card::identity::{CardIdentity, KeyIdentifier};
 use crate::digest::Sha256Digest;
 use crate::issuer::{CaKey, CaKeyId, CaUrls, Issuer, IssuerFault, ResponderFault, create_ca_certificate, create_responder_certificate};
 use crate::kind::CertificateKind;
+use crate::ocsp::CertIdHash;
 use crate::serial::SerialNumber;
 use crate::signer::{FileSigner, KeyType, Signer, SignerFault};
 
@@ -344,7 +345,7 @@ fn the_hashes_of_a_ca_key_are_those_of_openssl() {
     let issuer = issuer(CertificateKind::Signature);
     let files = [("ca.pem", issuer.ca_key().certificate_der())];
     let identifiers = openssl(&files, &["x509", "-in", "ca.pem", "-noout", "-ocspid"]);
-    assert!(identifiers.contains(&hex::encode_upper(issuer.ca_key().issuer_name_sha1())), "{identifiers}");
-    assert!(identifiers.contains(&hex::encode_upper(issuer.ca_key().issuer_key_sha1())), "{identifiers}");
-    assert_eq!(issuer.ca_key().key_identifier().as_bytes(), issuer.ca_key().issuer_key_sha1());
+    assert!(identifiers.contains(&hex::encode_upper(issuer.ca_key().issuer_name_hash(CertIdHash::Sha1))), "{identifiers}");
+    assert!(identifiers.contains(&hex::encode_upper(issuer.ca_key().issuer_key_hash(CertIdHash::Sha1))), "{identifiers}");
+    assert_eq!(issuer.ca_key().key_identifier().as_bytes(), issuer.ca_key().issuer_key_hash(CertIdHash::Sha1));
 }

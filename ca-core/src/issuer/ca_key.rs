@@ -2,15 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use const_oid::db::rfc5280::{ID_CE_BASIC_CONSTRAINTS, ID_CE_SUBJECT_KEY_IDENTIFIER};
-use der::asn1::{Ia5String, OctetStringRef};
-use der::{Decode, Encode, Header, Reader, SliceReader};
+use der::asn1::OctetStringRef;
+use der::{Decode, Header, Reader, SliceReader};
 use policies::lint::TbsCertificate;
 use x509_cert::ext::pkix::BasicConstraints;
-use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 
+use super::DistributionPoint;
 use crate::card::identity::KeyIdentifier;
-use crate::digest::{Sha256Digest, sha1};
 use crate::kind::CertificateKind;
+use crate::ocsp::CertIdHash;
 
 /// One key generation of one issuer, as the store numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,7 +19,7 @@ pub struct CaKeyId(pub i32);
 /// Where relying parties find what belongs to a CA key: plain HTTP addresses (RFC 5280 sections 4.2.1.13 and 4.2.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaUrls {
-    /// Its CRL.
+    /// Its CRL; that of shard 0 if there are several.
     pub crl: String,
     /// Its OCSP responder.
     pub ocsp: String,
@@ -44,10 +44,14 @@ pub struct CaKey {
     not_before: DateTime<Utc>,
     not_after: DateTime<Utc>,
     distribution_point: Vec<u8>,
-    name_sha1: [u8; 20],
-    name_sha256: Sha256Digest,
-    key_sha1: [u8; 20],
-    key_sha256: Sha256Digest,
+    /// For each of [`CertIdHash::ALL`]: of the name and of the key.
+    hashes: [IssuerHashes; 4],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct IssuerHashes {
+    name: Vec<u8>,
+    key: Vec<u8>,
 }
 
 /// The bytes and addresses make no CA key.
@@ -89,22 +93,19 @@ impl CaKey {
         let moment =
             |unix_seconds: Option<i64>| unix_seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0)).ok_or(CaKeyFault::Validity);
         let (not_before, not_after) = (moment(parsed.not_before.unix_seconds)?, moment(parsed.not_after.unix_seconds)?);
-        let distribution_point = distribution_point_name(&urls.crl).map_err(|_| CaKeyFault::Url(urls.crl.clone()))?;
         Ok(Self {
             id,
             kind,
             generation,
-            name_sha1: sha1(parsed.subject),
-            name_sha256: Sha256Digest::of(parsed.subject),
-            key_sha1: sha1(parsed.public_key.octets),
-            key_sha256: Sha256Digest::of(parsed.public_key.octets),
+            hashes: CertIdHash::ALL
+                .map(|hash| IssuerHashes { name: hash.digest(parsed.subject), key: hash.digest(parsed.public_key.octets) }),
             subject_name: parsed.subject.to_vec(),
             public_key_info: parsed.public_key_info.to_vec(),
             subject_public_key: parsed.public_key.octets.to_vec(),
             key_identifier,
             not_before,
             not_after,
-            distribution_point,
+            distribution_point: DistributionPoint::of_shard(&urls.crl, 0).name_der,
             urls,
             certificate,
         })
@@ -176,35 +177,36 @@ impl CaKey {
         &self.distribution_point
     }
 
-    /// CertID.issuerNameHash with SHA-1 (RFC 6960 section 4.1.1).
-    pub fn issuer_name_sha1(&self) -> &[u8; 20] {
-        &self.name_sha1
+    /// Where the CRL of one shard is found: shard 0 at [`CaUrls::crl`], the others beside it.
+    pub fn distribution_point(&self, shard: u16) -> DistributionPoint {
+        DistributionPoint::of_shard(&self.urls.crl, shard)
     }
 
-    /// CertID.issuerNameHash with SHA-256.
-    pub fn issuer_name_sha256(&self) -> &Sha256Digest {
-        &self.name_sha256
+    /// CertID.issuerNameHash (RFC 6960 section 4.1.1): of the subject in DER.
+    pub fn issuer_name_hash(&self, hash: CertIdHash) -> &[u8] {
+        &self.hashes(hash).name
     }
 
-    /// CertID.issuerKeyHash with SHA-1.
-    pub fn issuer_key_sha1(&self) -> &[u8; 20] {
-        &self.key_sha1
+    /// CertID.issuerKeyHash: of the content of the BIT STRING subjectPublicKey.
+    pub fn issuer_key_hash(&self, hash: CertIdHash) -> &[u8] {
+        &self.hashes(hash).key
     }
 
-    /// CertID.issuerKeyHash with SHA-256.
-    pub fn issuer_key_sha256(&self) -> &Sha256Digest {
-        &self.key_sha256
+    fn hashes(&self, hash: CertIdHash) -> &IssuerHashes {
+        let [sha1, sha256, sha384, sha512] = &self.hashes;
+        match hash {
+            CertIdHash::Sha1 => sha1,
+            CertIdHash::Sha256 => sha256,
+            CertIdHash::Sha384 => sha384,
+            CertIdHash::Sha512 => sha512,
+        }
     }
 }
 
 fn check_url(url: &str) -> Result<(), CaKeyFault> {
     let host = url.strip_prefix("http://").unwrap_or_default();
-    let sound = !host.is_empty() && url.len() <= 200 && url.bytes().all(|octet| octet.is_ascii_graphic());
+    let sound = !host.is_empty() && url.len() <= DistributionPoint::MAX_URL_CHARACTERS && url.bytes().all(|octet| octet.is_ascii_graphic());
     if sound { Ok(()) } else { Err(CaKeyFault::Url(url.to_owned())) }
-}
-
-fn distribution_point_name(url: &str) -> der::Result<Vec<u8>> {
-    DistributionPointName::FullName(vec![GeneralName::UniformResourceIdentifier(Ia5String::new(url)?)]).to_der()
 }
 
 /// The TBSCertificate inside a certificate, octet for octet.

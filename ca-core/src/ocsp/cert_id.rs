@@ -2,10 +2,10 @@
 
 use der::asn1::{AnyRef, Int, Null, OctetString};
 use der::{Sequence, Tagged};
+use ring::digest;
 use spki::AlgorithmIdentifierOwned;
 
 use super::oid;
-use crate::digest::{Sha256Digest, sha1};
 use crate::serial::SerialNumber;
 
 /// CertID (RFC 6960 section 4.1.1).
@@ -40,23 +40,35 @@ pub enum CertIdHash {
     Sha1,
     /// RFC 9654 and newer profiles.
     Sha256,
+    /// Where SHA-256 is not thought strong enough; nothing forbids it here.
+    Sha384,
+    /// The same.
+    Sha512,
 }
 
 impl CertIdHash {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
+
     /// The object identifier of the hash.
     pub const fn oid(self) -> der::asn1::ObjectIdentifier {
         match self {
             Self::Sha1 => oid::SHA1,
             Self::Sha256 => oid::SHA256,
+            Self::Sha384 => oid::SHA384,
+            Self::Sha512 => oid::SHA512,
         }
     }
 
-    /// The hash of `octets`: 20 or 32 octets.
+    /// The hash of `octets`: 20, 32, 48 or 64 octets.
     pub fn digest(self, octets: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Sha1 => sha1(octets).to_vec(),
-            Self::Sha256 => Sha256Digest::of(octets).0.to_vec(),
-        }
+        let algorithm = match self {
+            Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
+        };
+        digest::digest(algorithm, octets).as_ref().to_vec()
     }
 }
 
@@ -81,7 +93,7 @@ impl CertId {
         if !self.hash_algorithm.parameters.as_ref().is_none_or(null) {
             return None;
         }
-        [CertIdHash::Sha1, CertIdHash::Sha256].into_iter().find(|hash| hash.oid() == self.hash_algorithm.oid)
+        CertIdHash::ALL.into_iter().find(|hash| hash.oid() == self.hash_algorithm.oid)
     }
 
     /// The serial number; `None` for a negative one or one of more than 20 octets: no certificate under RFC 5280 has such.
@@ -124,6 +136,17 @@ mod tests {
         for each in [null, absent] {
             let octets = each.to_der().unwrap();
             assert_eq!(CertId::from_der(&octets).unwrap().to_der().unwrap(), octets);
+        }
+    }
+
+    #[test]
+    fn each_hash_has_its_own_length_and_name_and_is_recognised() {
+        for (hash, octets) in CertIdHash::ALL.into_iter().zip([20, 32, 48, 64]) {
+            let id = CertId::new(hash, b"name", b"key", &SerialNumber::from_hex("01").unwrap()).unwrap();
+            assert_eq!((id.hash(), id.issuer_name_hash.as_bytes().len()), (Some(hash), octets));
+            assert_eq!(id.issuer_key_hash.as_bytes(), hash.digest(b"key"));
+            let others = CertIdHash::ALL.into_iter().filter(|other| *other != hash);
+            assert!(others.into_iter().all(|other| other.oid() != hash.oid()));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The structures of the Online Certificate Status Protocol (RFC 6960), strict DER, one structure a file.
 //!
 //! Two sides use them: the `ocsp` room answers for our own certificates, and the verification of a card reads the answers of the
-//! card's CA. Nothing here verifies a signature: [`BasicOcspResponse`] keeps the signed octets as they came, for whoever does.
+//! card's CA. [`BasicOcspResponse`] and [`OcspRequest`] keep the signed octets as they came, for whoever verifies them.
 //!
 //! Asking about one certificate:
 //!
@@ -19,9 +19,11 @@
 //! # }
 //! ```
 
+mod archive_cutoff;
 mod basic_ocsp_response;
 mod cert_id;
 mod cert_status;
+mod extended_revoke;
 mod nonce;
 mod ocsp_request;
 mod ocsp_response;
@@ -33,15 +35,18 @@ mod response_bytes;
 mod response_data;
 mod revoked_info;
 mod signature;
+mod signed_request;
 mod single_response;
 mod tbs_request;
 
 #[cfg(test)]
 mod tests;
 
+pub use archive_cutoff::ArchiveCutoff;
 pub use basic_ocsp_response::BasicOcspResponse;
 pub use cert_id::{CertId, CertIdHash};
 pub use cert_status::{CertStatus, UnknownInfo};
+pub use extended_revoke::ExtendedRevoke;
 pub use nonce::{Nonce, NonceError};
 pub use ocsp_request::OcspRequest;
 pub use ocsp_response::{NotBasic, OcspResponse};
@@ -52,5 +57,6 @@ pub use response_bytes::ResponseBytes;
 pub use response_data::ResponseData;
 pub use revoked_info::RevokedInfo;
 pub use signature::Signature;
+pub use signed_request::{RequestSignatureRefusal, SignedOcspRequest};
 pub use single_response::SingleResponse;
 pub use tbs_request::{TbsRequest, Version};

@@ -1,6 +1,7 @@
 //! A request.
 
-use der::Sequence;
+use der::asn1::ContextSpecific;
+use der::{Decode, DecodeValue, Encode, EncodeValue, Header, Length, Reader, Sequence, TagMode, TagNumber, Writer};
 
 use super::{CertId, Nonce, NonceError, Request, Signature, TbsRequest, Version};
 
@@ -12,14 +13,13 @@ use super::{CertId, Nonce, NonceError, Request, Signature, TbsRequest, Version};
 ///     optionalSignature   [0]     EXPLICIT Signature OPTIONAL }
 /// ```
 ///
-/// Reading allocates in proportion to the octets read: bound them first.
-#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+/// The octets of the TBSRequest are kept as they came, so that verifying does not depend on our encoding them again just so. Reading
+/// allocates in proportion to the octets read: bound them first.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OcspRequest {
-    /// The questions.
-    pub tbs_request: TbsRequest,
-    /// The asker's signature, rarely there.
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    pub optional_signature: Option<Signature>,
+    tbs_request: TbsRequest,
+    tbs_request_der: Vec<u8>,
+    optional_signature: Option<Signature>,
 }
 
 impl OcspRequest {
@@ -29,15 +29,40 @@ impl OcspRequest {
     /// None in practice: a nonce is not too long for DER.
     pub fn for_certificate(id: CertId, nonce: Option<&Nonce>) -> der::Result<Self> {
         let request_extensions = nonce.map(|nonce| nonce.to_extension().map(|extension| vec![extension])).transpose()?;
-        Ok(Self {
-            tbs_request: TbsRequest {
-                version: Version::V1,
-                requestor_name: None,
-                request_list: vec![Request { req_cert: id, single_request_extensions: None }],
-                request_extensions,
-            },
-            optional_signature: None,
+        Self::unsigned(TbsRequest {
+            version: Version::V1,
+            requestor_name: None,
+            request_list: vec![Request { req_cert: id, single_request_extensions: None }],
+            request_extensions,
         })
+    }
+
+    /// An unsigned request.
+    ///
+    /// # Errors
+    /// If a part of it cannot be encoded.
+    pub fn unsigned(tbs_request: TbsRequest) -> der::Result<Self> {
+        Ok(Self { tbs_request_der: tbs_request.to_der()?, tbs_request, optional_signature: None })
+    }
+
+    /// The questions.
+    pub fn tbs_request(&self) -> &TbsRequest {
+        &self.tbs_request
+    }
+
+    /// The questions, to be kept.
+    pub fn into_tbs_request(self) -> TbsRequest {
+        self.tbs_request
+    }
+
+    /// What a signature is over: the DER of the TBSRequest as it came.
+    pub fn tbs_request_der(&self) -> &[u8] {
+        &self.tbs_request_der
+    }
+
+    /// The asker's signature, rarely there. [`OcspRequest::verify_signature`] looks at it.
+    pub fn optional_signature(&self) -> Option<&Signature> {
+        self.optional_signature.as_ref()
     }
 
     /// The nonce.
@@ -47,4 +72,37 @@ impl OcspRequest {
     pub fn nonce(&self) -> Result<Option<Nonce>, NonceError> {
         Nonce::among(self.tbs_request.request_extensions.as_deref().unwrap_or_default())
     }
+
+    fn signature_field(&self) -> Option<ContextSpecific<Signature>> {
+        let value = self.optional_signature.clone()?;
+        Some(ContextSpecific { tag_number: OPTIONAL_SIGNATURE, tag_mode: TagMode::Explicit, value })
+    }
 }
+
+const OPTIONAL_SIGNATURE: TagNumber = TagNumber(0);
+
+impl<'a> DecodeValue<'a> for OcspRequest {
+    type Error = der::Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, _header: Header) -> der::Result<Self> {
+        let tbs_request_der = reader.tlv_bytes()?.to_vec();
+        Ok(Self {
+            tbs_request: TbsRequest::from_der(&tbs_request_der)?,
+            tbs_request_der,
+            optional_signature: reader.context_specific::<Signature>(OPTIONAL_SIGNATURE, TagMode::Explicit)?,
+        })
+    }
+}
+
+impl EncodeValue for OcspRequest {
+    fn value_len(&self) -> der::Result<Length> {
+        Length::try_from(self.tbs_request_der.len())? + self.signature_field().encoded_len()?
+    }
+
+    fn encode_value(&self, writer: &mut impl Writer) -> der::Result<()> {
+        writer.write(&self.tbs_request_der)?;
+        self.signature_field().encode(writer)
+    }
+}
+
+impl Sequence<'_> for OcspRequest {}

@@ -61,9 +61,9 @@ fn a_request_we_build_is_the_one_openssl_builds() {
 
     let two = OcspRequest::from_der(REQUESTS[1]).unwrap();
     assert_eq!(two.nonce(), Ok(None));
-    let ids: Vec<_> = two.tbs_request.request_list.iter().map(|request| request.req_cert.clone()).collect();
+    let ids: Vec<_> = two.tbs_request().request_list.iter().map(|request| request.req_cert.clone()).collect();
     assert_eq!(ids, [id(CertIdHash::Sha256, &holder()), id(CertIdHash::Sha256, &SerialNumber::from_hex("07").unwrap())]);
-    assert!(OcspRequest::from_der(REQUESTS[2]).unwrap().optional_signature.is_some());
+    assert!(OcspRequest::from_der(REQUESTS[2]).unwrap().optional_signature().is_some());
 }
 
 #[test]

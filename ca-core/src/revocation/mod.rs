@@ -1,9 +1,11 @@
 //! Why and when a certificate was revoked.
 
 mod crl_reason;
+mod invalidity_date;
 
 use chrono::{DateTime, Utc};
 pub use crl_reason::CrlReason;
+pub use invalidity_date::{InvalidityDate, InvalidityDateError};
 pub use policies::{RevocationReason, UnknownReason};
 
 /// A revocation as relying parties learn it.

@@ -90,7 +90,7 @@ pub fn request(ids: Vec<CertId>, nonce: Option<&Nonce>) -> Vec<u8> {
     let request_list = ids.into_iter().map(|id| Request { req_cert: id, single_request_extensions: None }).collect();
     let request_extensions = nonce.map(|nonce| vec![nonce.to_extension().unwrap()]);
     let tbs_request = TbsRequest { version: Version::V1, requestor_name: None, request_list, request_extensions };
-    OcspRequest { tbs_request, optional_signature: None }.to_der().unwrap()
+    OcspRequest::unsigned(tbs_request).unwrap().to_der().unwrap()
 }
 
 pub fn basic(der: &[u8]) -> BasicOcspResponse {

@@ -56,6 +56,14 @@ impl OperatorAuthorities {
         certificates.iter().map(|certificate| OperatorAuthority::read(certificate.tbs_certificate())).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Whose certificate `der` is, if it is an operator's: issued here, valid at `now`, for signing, and of a known role.
+    ///
+    /// # Errors
+    /// What is wrong with the certificate.
+    pub fn identify(&self, der: &[u8], now: DateTime<Utc>) -> Result<OperatorIdentity, InstructionRefusal> {
+        self.validate(der, now).map(|valid| valid.identity)
+    }
+
     /// Checks that `der` is an operator's certificate: issued here, valid at `now`, for signing, and of a known role.
     pub(in crate::instruction) fn validate(&self, der: &[u8], now: DateTime<Utc>) -> Result<ValidOperatorCertificate, InstructionRefusal> {
         use InstructionRefusal as Refused;
