@@ -5,9 +5,14 @@ use std::fmt;
 /// A certificate's serial number as RFC 5280 section 4.1.2.2 allows it to be read: a non-negative integer of at most 20
 /// content octets, kept as its minimal big-endian magnitude (no leading zero octets; zero is one zero octet).
 ///
-/// Two numbers are equal if and only if their DER encodings are.
+/// Two numbers are equal if and only if their DER encodings are. They are ordered as their octets are, as the store orders them, not
+/// by value. It lies in place, for lists of millions.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SerialNumber(Vec<u8>);
+pub struct SerialNumber {
+    /// Zero beyond `length`, so that comparing them and then the lengths compares the magnitudes' octets.
+    octets: [u8; 20],
+    length: u8,
+}
 
 /// The octets are no serial number that RFC 5280 allows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +41,9 @@ impl SerialNumber {
         if content_octets > 20 {
             return Err(SerialNumberError::TooLong);
         }
-        Ok(Self(magnitude.to_vec()))
+        let mut kept = [0; 20];
+        kept[..magnitude.len()].copy_from_slice(magnitude);
+        Ok(Self { octets: kept, length: magnitude.len() as u8 })
     }
 
     /// Reads hexadecimal digits, of either case, as `openssl x509 -serial` prints them.
@@ -47,23 +54,24 @@ impl SerialNumber {
 
     /// The minimal big-endian magnitude: 1 to 20 octets.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.octets[..usize::from(self.length)]
     }
 
     /// The content octets of the DER INTEGER: the magnitude, with a zero octet before it where the top bit is set.
     pub fn to_der_content(&self) -> Vec<u8> {
-        let mut content = Vec::with_capacity(self.0.len() + 1);
-        if self.0[0] & 0x80 != 0 {
+        let magnitude = self.as_bytes();
+        let mut content = Vec::with_capacity(magnitude.len() + 1);
+        if magnitude[0] & 0x80 != 0 {
             content.push(0);
         }
-        content.extend_from_slice(&self.0);
+        content.extend_from_slice(magnitude);
         content
     }
 }
 
 impl fmt::Display for SerialNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode_upper(&self.0))
+        f.write_str(&hex::encode_upper(self.as_bytes()))
     }
 }
 
@@ -83,6 +91,14 @@ mod tests {
         assert_eq!(SerialNumber::from_magnitude(&[0, 0, 0x80, 1]).unwrap(), short);
         assert_eq!(short.to_der_content(), [0, 0x80, 1]);
         assert_eq!(short.to_string(), "8001");
+    }
+
+    #[test]
+    fn they_are_ordered_as_their_octets_are() {
+        let magnitudes: [&[u8]; 7] = [&[0], &[1], &[1, 0], &[1, 0, 0], &[1, 0, 1], &[1, 1], &[2]];
+        for (lower, higher) in magnitudes.iter().zip(&magnitudes[1..]) {
+            assert!(SerialNumber::from_magnitude(lower).unwrap() < SerialNumber::from_magnitude(higher).unwrap());
+        }
     }
 
     #[test]
