@@ -39,8 +39,12 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("cms", &["ca-core", "sandbox"]),
     ("der", &["policies", "ca-core", "ocsp", "crl-publisher", "sandbox"]),
     ("x509-cert", &["policies", "ca-core", "ocsp", "crl-publisher", "sandbox"]),
-    // RUSTSEC-2023-0071: keys are generated with it and nothing else is done (docs/decisions/0009).
+    // RUSTSEC-2023-0071: nothing is done with private keys but to generate them (docs/decisions/0009).
     ("rsa", &["ca-core", "sandbox"]),
+    // Keys
+    ("cryptoki", &["ca-core"]),
+    ("p256", &["ca-core"]),
+    ("p384", &["ca-core"]),
 ];
 
 /// Never, not even under a feature.
