@@ -38,6 +38,7 @@ mod signature;
 mod signed_request;
 mod single_response;
 mod tbs_request;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -60,3 +61,4 @@ pub use signature::Signature;
 pub use signed_request::{RequestSignatureRefusal, SignedOcspRequest};
 pub use single_response::SingleResponse;
 pub use tbs_request::{TbsRequest, Version};
+pub use witness::{StatusWitness, ToldStatus, WitnessFault};
