@@ -19,6 +19,7 @@ pub struct SignedCertificate {
     kind: CertificateKind,
     ca_key: CaKeyId,
     serial: SerialNumber,
+    shard: u16,
     der: Vec<u8>,
     not_before: DateTime<Utc>,
     not_after: DateTime<Utc>,
@@ -39,6 +40,7 @@ impl Recorded {
             kind: ca_key.kind(),
             ca_key: ca_key.id(),
             serial: facts.serial,
+            shard: facts.shard,
             der,
             not_before: facts.not_before,
             not_after: facts.not_after,
@@ -66,6 +68,11 @@ impl SignedCertificate {
         &self.serial
     }
 
+    /// The shard whose CRL it names, for ever; 0 for a responder's certificate, which names none.
+    pub fn shard(&self) -> u16 {
+        self.shard
+    }
+
     /// The certificate in DER.
     pub fn der(&self) -> &[u8] {
         &self.der
@@ -91,12 +98,12 @@ impl SignedCertificate {
         self.policy_sha256
     }
 
-    /// The application it was issued on; none for a responder's certificate.
+    /// The application it was issued on; none for a responder's certificate and for one for tests.
     pub fn application(&self) -> Option<ApplicationId> {
         self.application
     }
 
-    /// The card certificate it is linked to; none for a responder's certificate.
+    /// The card certificate it is linked to; none for a responder's certificate and for one for tests.
     pub fn card(&self) -> Option<&CardIdentity> {
         self.card.as_ref()
     }

@@ -3,7 +3,7 @@
 use policies::lint::{self, Expectation, Finding, Role, Severity};
 
 use super::Template;
-use super::template::Facts;
+use super::template::{Facts, Purpose};
 
 /// A certificate that breaks no rule; may be recorded.
 #[derive(Debug)]
@@ -25,10 +25,15 @@ impl Template {
     pub fn lint(self) -> Result<Linted, LintFailure> {
         let Self { tbs, facts, asked } = self;
         let issuer = &facts.issuer;
+        let crl = issuer.ca_key().distribution_point(issuer.shard_of(&facts.serial));
         let attributes: Vec<_> = asked.basic_attributes.iter().map(|attribute| (attribute.oid, attribute.value.as_str())).collect();
         let expectation = Expectation {
-            role: if asked.responder { Role::Responder(&issuer.policies().responder) } else { Role::Smartphone(issuer.profile()) },
-            authority: issuer.authority(),
+            role: match asked.purpose {
+                Purpose::Smartphone => Role::Smartphone(issuer.profile()),
+                Purpose::Test => Role::Test(issuer.profile()),
+                Purpose::Responder => Role::Responder(&issuer.policies().responder),
+            },
+            authority: issuer.authority(&crl.url),
             serial: &facts.serial.to_der_content(),
             public_key_info: &asked.public_key_info,
             linked_card_not_after: asked.linked_card_not_after,

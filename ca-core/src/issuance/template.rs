@@ -5,7 +5,7 @@ use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc4519, rfc5280, rfc6960};
 use der::asn1::{Any, Null, OctetString};
 use der::{Encode, Tag};
-use policies::{KeyUsageBit, OPAQUE_ALPHABET, ResponderProfile};
+use policies::{KeyUsageBit, OPAQUE_ALPHABET, Profile, ResponderProfile};
 use ring::rand::{SecureRandom, SystemRandom};
 use spki::SubjectPublicKeyInfoRef;
 use x509_cert::attr::AttributeTypeAndValue;
@@ -37,6 +37,7 @@ pub struct Template {
 pub(super) struct Facts {
     pub(super) issuer: Issuer,
     pub(super) serial: SerialNumber,
+    pub(super) shard: u16,
     pub(super) not_before: DateTime<Utc>,
     pub(super) not_after: DateTime<Utc>,
     pub(super) public_key_sha256: Sha256Digest,
@@ -48,11 +49,19 @@ pub(super) struct Facts {
 /// What was asked for, kept apart from what was drawn up, for the lints to compare.
 #[derive(Debug)]
 pub(super) struct Asked {
-    pub(super) responder: bool,
+    pub(super) purpose: Purpose,
     pub(super) public_key_info: Vec<u8>,
     pub(super) linked_card_not_after: Option<DateTime<Utc>>,
     pub(super) basic_attributes: Vec<BasicAttribute>,
     pub(super) now: DateTime<Utc>,
+}
+
+/// What a certificate is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose {
+    Smartphone,
+    Test,
+    Responder,
 }
 
 /// A certificate cannot be drawn up: what was asked for does not go with the issuer.
@@ -85,25 +94,18 @@ impl Template {
             return Err(TemplateFault::OtherKind);
         }
         let profile = issuer.profile();
-        let backdated = now.trunc_subsecs(0) - Duration::seconds(profile.validity.backdating_seconds.into());
-        // A card younger than the backdating, or a CA key: the certificate is not older than what it rests on.
-        let not_before = backdated.max(request.card_not_before()).max(issuer.ca_key().not_before());
+        // A card younger than the backdating: the certificate is not older than what it rests on.
+        let not_before = smartphone_beginning(issuer, now).max(request.card_not_before());
         let not_after = request.card_not_after();
 
-        let subject = opaque_subject(&profile.subject.country, profile.subject.common_name_characters)?;
         let carried: Vec<BasicAttribute> =
             request.basic_attributes().iter().filter(|attribute| profile.basic_attributes.contains(&attribute.oid)).cloned().collect();
-        let mut extensions = Vec::with_capacity(9);
-        extensions.push(issuer.authority_key_identifier().clone());
-        extensions.push(subject_key_identifier(request.public_key_info())?);
-        if !carried.is_empty() {
-            extensions.push(subject_alternative_name(&carried)?);
-        }
-        extensions.extend_from_slice(issuer.smartphone_extensions());
-
+        let shard = issuer.shard_of(&serial);
+        let extensions = smartphone_extensions(issuer, shard, request.public_key_info(), &carried)?;
         let facts = Facts {
             issuer: issuer.clone(),
             serial,
+            shard,
             not_before,
             not_after,
             public_key_sha256: Sha256Digest::of(request.public_key_info()),
@@ -112,13 +114,46 @@ impl Template {
             card: Some(request.card().clone()),
         };
         let asked = Asked {
-            responder: false,
+            purpose: Purpose::Smartphone,
             public_key_info: request.public_key_info().to_vec(),
             linked_card_not_after: Some(request.card_not_after()),
             basic_attributes: carried,
             now,
         };
-        Self::draw_up(facts, asked, subject, extensions)
+        Self::draw_up(facts, asked, opaque_subject(profile)?, extensions)
+    }
+
+    /// A certificate for relying parties to test with, as a smartphone certificate in everything but that nobody applied for it: it hangs on
+    /// no card and carries nobody's attributes. Whoever has one made throws the private key away.
+    pub fn for_test(
+        public_key_info: &[u8],
+        issuer: &Issuer,
+        serial: SerialNumber,
+        not_after: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, TemplateFault> {
+        let profile = issuer.profile();
+        let shard = issuer.shard_of(&serial);
+        let extensions = smartphone_extensions(issuer, shard, public_key_info, &[])?;
+        let facts = Facts {
+            issuer: issuer.clone(),
+            serial,
+            shard,
+            not_before: smartphone_beginning(issuer, now),
+            not_after: not_after.trunc_subsecs(0),
+            public_key_sha256: Sha256Digest::of(public_key_info),
+            policy_sha256: Sha256Digest(profile.sha256),
+            application: None,
+            card: None,
+        };
+        let asked = Asked {
+            purpose: Purpose::Test,
+            public_key_info: public_key_info.to_vec(),
+            linked_card_not_after: None,
+            basic_attributes: Vec::new(),
+            now,
+        };
+        Self::draw_up(facts, asked, opaque_subject(profile)?, extensions)
     }
 
     /// A certificate for an OCSP responder that answers for the issuer's CA key (RFC 6960 section 4.2.2.2), good for `life`
@@ -154,6 +189,7 @@ impl Template {
         let facts = Facts {
             issuer: issuer.clone(),
             serial,
+            shard: 0,
             not_before,
             not_after,
             public_key_sha256: Sha256Digest::of(public_key_info),
@@ -162,7 +198,7 @@ impl Template {
             card: None,
         };
         let asked = Asked {
-            responder: true,
+            purpose: Purpose::Responder,
             public_key_info: public_key_info.to_vec(),
             linked_card_not_after: None,
             basic_attributes: Vec::new(),
@@ -191,10 +227,32 @@ impl Template {
     }
 }
 
-fn opaque_subject(country: &str, characters: u8) -> Result<RdnSequence, TemplateFault> {
+/// When a smartphone certificate begins that is issued now: as far back as its profile has it, but not before its CA key.
+fn smartphone_beginning(issuer: &Issuer, now: DateTime<Utc>) -> DateTime<Utc> {
+    let backdated = now.trunc_subsecs(0) - Duration::seconds(issuer.profile().validity.backdating_seconds.into());
+    backdated.max(issuer.ca_key().not_before())
+}
+
+fn smartphone_extensions(
+    issuer: &Issuer,
+    shard: u16,
+    public_key_info: &[u8],
+    carried: &[BasicAttribute],
+) -> Result<Vec<Extension>, TemplateFault> {
+    let mut extensions = Vec::with_capacity(9);
+    extensions.push(issuer.authority_key_identifier().clone());
+    extensions.push(subject_key_identifier(public_key_info)?);
+    if !carried.is_empty() {
+        extensions.push(subject_alternative_name(carried)?);
+    }
+    extensions.extend(issuer.smartphone_extensions(shard)?);
+    Ok(extensions)
+}
+
+fn opaque_subject(profile: &Profile) -> Result<RdnSequence, TemplateFault> {
     let mut subject = RdnSequence::default();
-    subject.push(attribute(rfc4519::COUNTRY_NAME, Tag::PrintableString, country)?);
-    subject.push(attribute(rfc4519::COMMON_NAME, Tag::Utf8String, &opaque_characters(characters)?)?);
+    subject.push(attribute(rfc4519::COUNTRY_NAME, Tag::PrintableString, &profile.subject.country)?);
+    subject.push(attribute(rfc4519::COMMON_NAME, Tag::Utf8String, &opaque_characters(profile.subject.common_name_characters)?)?);
     Ok(subject)
 }
 

@@ -341,6 +341,53 @@ fn the_distribution_point_of_the_ca_key_is_in_the_certificate_octet_for_octet() 
 }
 
 #[test]
+fn certificates_are_spread_over_shards_by_their_serial_numbers() {
+    let issuer = issuer(CertificateKind::Signature);
+    assert_eq!(issuer.shards().get(), 1);
+    let spread = |shards: u16| issuer.clone().in_shards(shards.try_into().unwrap());
+    let shard = |issuer: &Issuer, serial: &str| issuer.shard_of(&SerialNumber::from_hex(serial).unwrap());
+    assert_eq!(shard(&spread(1), "FFFFFFFFFFFFFFFF"), 0);
+    assert_eq!(shard(&spread(128), "01020304000000FF"), 127);
+    assert_eq!(shard(&spread(1000), "01020380000003"), u16::try_from(0x8000_0003_u32 % 1000).unwrap());
+    assert_eq!(shard(&spread(1024), "0401"), 1);
+
+    let spread = spread(16);
+    let mut ledger = Ledger::default();
+    let mut seen = HashSet::new();
+    for _ in 0..40 {
+        let certificate = issue(&spread, &mut ledger);
+        assert_eq!(certificate.shard(), spread.shard_of(certificate.serial()));
+        let point = spread.ca_key().distribution_point(certificate.shard());
+        assert!(certificate.der().windows(point.name_der.len()).any(|window| window == point.name_der));
+        seen.insert(certificate.shard());
+    }
+    assert!(seen.len() > 1);
+}
+
+#[test]
+fn a_certificate_for_tests_is_linked_to_no_card_and_may_end_at_once() {
+    for kind in CertificateKind::ALL {
+        let issuer = issuer(kind);
+        let drawn_up = |end: DateTime<Utc>| {
+            let key = FileSigner::generate(KeyType::EcdsaP256).unwrap();
+            Template::for_test(key.public_key_info(), &issuer, issuer.random_serial().unwrap(), end, now()).unwrap()
+        };
+        for end in [now() + Duration::days(365), now() - Duration::seconds(1)] {
+            let linted = drawn_up(end).lint().unwrap();
+            let certificate = record_one(linted, &mut Ledger::default()).unwrap().sign().unwrap();
+            assert_eq!((certificate.card(), certificate.application()), (None, None));
+            assert_eq!(certificate.not_after().timestamp(), end.timestamp());
+            let files = [("ca.pem", issuer.ca_key().certificate_der()), ("test.pem", certificate.der())];
+            openssl(&files, &["verify", "-x509_strict", "-no_check_time", "-CAfile", "ca.pem", "test.pem"]);
+            let text = openssl(&files, &["x509", "-in", "test.pem", "-noout", "-text"]);
+            assert!(!text.contains("Subject Alternative Name"), "{text}");
+        }
+        let failure = drawn_up(now() + Duration::days(30_000)).lint().unwrap_err();
+        assert!(failure.findings.iter().any(|finding| finding.lint == "validity_within_issuer"), "{failure:?}");
+    }
+}
+
+#[test]
 fn the_hashes_of_a_ca_key_are_those_of_openssl() {
     let issuer = issuer(CertificateKind::Signature);
     let files = [("ca.pem", issuer.ca_key().certificate_der())];

@@ -1,6 +1,7 @@
 //! An issuer ready to issue: a CA key, the key itself, and the policies, with everything that is the same in each certificate
 //! encoded once.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use const_oid::ObjectIdentifier;
@@ -18,15 +19,19 @@ use x509_cert::ext::pkix::{
 };
 use x509_cert::name::{RdnSequence, RelativeDistinguishedName};
 
-use super::CaKey;
+use super::{CaKey, DistributionPoint};
 use crate::issuance::RandomnessFault;
 use crate::serial::SerialNumber;
 use crate::signer::{Signer, signature_algorithm};
 
 /// A CA key that issues. Cheap to clone.
+///
+/// Its certificates are spread over as many CRLs as it was told, each for ever on the one that it names: a certificate's *shard* is
+/// the number of the last four octets of its serial number modulo the number of shards.
 #[derive(Clone)]
 pub struct Issuer {
     rules: Arc<Rules>,
+    shards: NonZeroU16,
 }
 
 struct Rules {
@@ -35,8 +40,9 @@ struct Rules {
     policies: Arc<Policies>,
     signature_algorithm: Vec<u8>,
     authority_key_identifier: Extension,
-    /// What follows subjectKeyIdentifier and subjectAltName in every smartphone certificate.
+    /// What stands in every smartphone certificate between subjectAltName and cRLDistributionPoints.
     smartphone_extensions: Vec<Extension>,
+    authority_information_access: Extension,
 }
 
 /// CA key, signer and policies do not belong together.
@@ -57,7 +63,7 @@ pub enum IssuerFault {
 }
 
 impl Issuer {
-    /// Puts an issuer together.
+    /// Puts an issuer together whose certificates all name one CRL.
     pub fn new(ca_key: CaKey, signer: Arc<dyn Signer>, policies: Arc<Policies>) -> Result<Self, IssuerFault> {
         let profile = policies.profile(ca_key.kind().into());
         if signer.public_key_info() != ca_key.public_key_info() {
@@ -72,12 +78,31 @@ impl Issuer {
         let rules = Rules {
             signature_algorithm: signature_algorithm(signer.key_type()).to_der()?,
             authority_key_identifier: authority_key_identifier(ca_key.key_identifier().as_bytes())?,
-            smartphone_extensions: smartphone_extensions(profile, &ca_key)?,
+            smartphone_extensions: smartphone_extensions(profile)?,
+            authority_information_access: authority_information_access(&ca_key)?,
             ca_key,
             signer,
             policies,
         };
-        Ok(Self { rules: Arc::new(rules) })
+        Ok(Self { rules: Arc::new(rules), shards: NonZeroU16::MIN })
+    }
+
+    /// The same, with certificates spread over so many CRLs from now on. Certificates of before stay on theirs.
+    #[must_use]
+    pub fn in_shards(self, shards: NonZeroU16) -> Self {
+        Self { shards, ..self }
+    }
+
+    /// Over how many CRLs new certificates are spread.
+    pub fn shards(&self) -> NonZeroU16 {
+        self.shards
+    }
+
+    /// The shard of a certificate that is issued now with this serial number.
+    pub fn shard_of(&self, serial: &SerialNumber) -> u16 {
+        let octets = serial.as_bytes();
+        let tail = octets[octets.len().saturating_sub(4)..].iter().fold(0, |number, octet| number << 8 | u32::from(*octet));
+        (tail % u32::from(self.shards.get())) as u16
     }
 
     /// The CA key.
@@ -113,19 +138,22 @@ impl Issuer {
         &self.rules.authority_key_identifier
     }
 
-    pub(crate) fn smartphone_extensions(&self) -> &[Extension] {
-        &self.rules.smartphone_extensions
+    /// What follows subjectKeyIdentifier and subjectAltName in a smartphone certificate of a shard.
+    pub(crate) fn smartphone_extensions(&self, shard: u16) -> der::Result<impl Iterator<Item = Extension>> {
+        let point = crl_distribution_points(&self.ca_key().distribution_point(shard))?;
+        let access = self.rules.authority_information_access.clone();
+        Ok(self.rules.smartphone_extensions.iter().cloned().chain([point, access]))
     }
 
-    /// What the lints need to know of the CA key.
-    pub(crate) fn authority(&self) -> Authority<'_> {
+    /// What the lints need to know of the CA key, and of where the certificate's CRL is.
+    pub(crate) fn authority<'a>(&'a self, crl_url: &'a str) -> Authority<'a> {
         let ca_key = self.ca_key();
         Authority {
             name: ca_key.subject_name_der(),
             key_identifier: ca_key.key_identifier().as_bytes(),
             signature_algorithm: self.signature_algorithm_der(),
             not_after: ca_key.not_after(),
-            crl_url: &ca_key.urls().crl,
+            crl_url,
             ocsp_url: &ca_key.urls().ocsp,
             certificate_url: &ca_key.urls().certificate,
         }
@@ -163,8 +191,7 @@ pub(crate) fn key_usage(bits: &[KeyUsageBit]) -> der::Result<Extension> {
     extension(rfc5280::ID_CE_KEY_USAGE, true, &KeyUsage(flags))
 }
 
-fn smartphone_extensions(profile: &Profile, ca_key: &CaKey) -> der::Result<Vec<Extension>> {
-    let uri = |url: &str| Ok::<_, der::Error>(GeneralName::UniformResourceIdentifier(Ia5String::new(url)?));
+fn smartphone_extensions(profile: &Profile) -> der::Result<Vec<Extension>> {
     let mut extensions = vec![key_usage(&profile.key_usage)?];
 
     let qualifier = |cps: &String| {
@@ -180,18 +207,23 @@ fn smartphone_extensions(profile: &Profile, ca_key: &CaKey) -> der::Result<Vec<E
     if !profile.ext_key_usage.is_empty() {
         extensions.push(extension(rfc5280::ID_CE_EXT_KEY_USAGE, false, &ExtendedKeyUsage(profile.ext_key_usage.clone()))?);
     }
+    Ok(extensions)
+}
 
+fn crl_distribution_points(point: &DistributionPoint) -> der::Result<Extension> {
     let point = x509_cert::ext::pkix::crl::dp::DistributionPoint {
-        distribution_point: Some(der::Decode::from_der(ca_key.distribution_point_der())?),
+        distribution_point: Some(der::Decode::from_der(&point.name_der)?),
         reasons: None,
         crl_issuer: None,
     };
-    extensions.push(extension(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, false, &CrlDistributionPoints(vec![point]))?);
+    extension(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, false, &CrlDistributionPoints(vec![point]))
+}
 
+fn authority_information_access(ca_key: &CaKey) -> der::Result<Extension> {
+    let uri = |url: &str| Ok::<_, der::Error>(GeneralName::UniformResourceIdentifier(Ia5String::new(url)?));
     let access = AuthorityInfoAccessSyntax(vec![
         AccessDescription { access_method: rfc5280::ID_AD_OCSP, access_location: uri(&ca_key.urls().ocsp)? },
         AccessDescription { access_method: rfc5280::ID_AD_CA_ISSUERS, access_location: uri(&ca_key.urls().certificate)? },
     ]);
-    extensions.push(extension(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS, false, &access)?);
-    Ok(extensions)
+    extension(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS, false, &access)
 }

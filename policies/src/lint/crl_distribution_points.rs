@@ -1,4 +1,4 @@
-//! cRLDistributionPoints is one HTTP address, that of the CA key's CRL.
+//! cRLDistributionPoints is one HTTP address, that of the CRL of the certificate's shard.
 
 use const_oid::db::rfc5280;
 use der::Decode;
@@ -8,7 +8,7 @@ use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 
 use super::{Context, Lint, Severity};
 
-/// cRLDistributionPoints is one HTTP address, that of the CA key's CRL.
+/// cRLDistributionPoints is one HTTP address, that of the CRL of the certificate's shard.
 pub(super) const LINT: Lint = Lint {
     name: "crl_distribution_points",
     citation: "RFC 5280 section 4.2.1.13, Practice statement 4.7",
@@ -22,7 +22,8 @@ fn check(context: &Context<'_>) -> Option<String> {
     let sound = context.certificate.extension(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS).is_some_and(|extension| {
         CrlDistributionPoints::from_der(extension.value).is_ok_and(|found| matches!(&found.0[..], [point] if points_to(point, wanted)))
     });
-    (!sound || !wanted.starts_with("http://")).then(|| "cRLDistributionPoints is not the one HTTP address of the CA key's CRL".to_owned())
+    (!sound || !wanted.starts_with("http://"))
+        .then(|| "cRLDistributionPoints is not the one HTTP address of the CRL of its shard".to_owned())
 }
 
 fn points_to(point: &DistributionPoint, url: &str) -> bool {
@@ -51,10 +52,11 @@ mod tests {
     }
 
     #[test]
-    fn another_generations_crl_a_second_address_and_ldap_are_found() {
+    fn another_generations_or_shards_crl_a_second_address_and_ldap_are_found() {
         let another = points(&["http://status.example/crl/signature-2.crl"]);
+        let shard = points(&["http://status.example/crl/signature-1-2.crl"]);
         let two = points(&[CRL_URL, "http://mirror.example/crl/signature-1.crl"]);
-        for value in [another, two, points(&["ldap://status.example/"]), sequence(&[])] {
+        for value in [another, shard, two, points(&["ldap://status.example/"]), sequence(&[])] {
             let mut fixture = Fixture::signature();
             fixture.set(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, value);
             assert!(fixture.judge(&LINT).is_some());

@@ -13,6 +13,8 @@ use crate::responder::ResponderProfile;
 pub enum Role<'a> {
     /// A smartphone certificate.
     Smartphone(&'a Profile),
+    /// One for relying parties' tests: like a smartphone certificate, but linked to no card and with nobody's attributes.
+    Test(&'a Profile),
     /// An OCSP responder's.
     Responder(&'a ResponderProfile),
     /// A CA's own, self-signed, with the issuer name of the kind's profile.
@@ -30,7 +32,7 @@ pub struct Authority<'a> {
     pub signature_algorithm: &'a [u8],
     /// When its certificate ends.
     pub not_after: DateTime<Utc>,
-    /// Where its CRL is.
+    /// Where the CRL is that the certificate belongs to: of its shard.
     pub crl_url: &'a str,
     /// Where its OCSP responder is.
     pub ocsp_url: &'a str,
@@ -58,10 +60,10 @@ pub struct Expectation<'a> {
 }
 
 impl<'a> Expectation<'a> {
-    /// The profile, if it is to be a smartphone certificate.
+    /// The profile, if it is to be a smartphone certificate or one for tests.
     pub fn smartphone(&self) -> Option<&'a Profile> {
         match self.role {
-            Role::Smartphone(profile) => Some(profile),
+            Role::Smartphone(profile) | Role::Test(profile) => Some(profile),
             Role::Responder(_) | Role::Authority(..) => None,
         }
     }
@@ -70,7 +72,7 @@ impl<'a> Expectation<'a> {
     pub fn responder(&self) -> Option<&'a ResponderProfile> {
         match self.role {
             Role::Responder(profile) => Some(profile),
-            Role::Smartphone(_) | Role::Authority(..) => None,
+            Role::Smartphone(_) | Role::Test(_) | Role::Authority(..) => None,
         }
     }
 

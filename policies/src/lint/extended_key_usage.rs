@@ -14,7 +14,7 @@ pub(super) const LINT: Lint =
 
 fn check(context: &Context<'_>) -> Option<String> {
     let wanted: &[ObjectIdentifier] = match context.expectation.role {
-        Role::Smartphone(profile) => &profile.ext_key_usage,
+        Role::Smartphone(profile) | Role::Test(profile) => &profile.ext_key_usage,
         Role::Responder(_) => &[rfc5280::ID_KP_OCSP_SIGNING],
         Role::Authority(..) => &[],
     };

@@ -14,7 +14,7 @@ fn check(context: &Context<'_>) -> Option<String> {
     let mut wanted: Vec<ObjectIdentifier> = Vec::with_capacity(9);
     wanted.extend([rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER, rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER, rfc5280::ID_CE_KEY_USAGE]);
     match context.expectation.role {
-        Role::Smartphone(profile) => {
+        Role::Smartphone(profile) | Role::Test(profile) => {
             wanted.extend([
                 rfc5280::ID_CE_CERTIFICATE_POLICIES,
                 rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS,

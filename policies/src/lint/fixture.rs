@@ -19,6 +19,7 @@ const BIRTH_DATE_ATTRIBUTE: &str = "1.2.392.200149.8.5.5.4";
 pub(super) enum Kind {
     Signature,
     Authentication,
+    Test,
     Responder,
     Authority,
 }
@@ -65,6 +66,11 @@ impl Fixture {
         fixture
     }
 
+    /// An authentication certificate for relying parties' tests.
+    pub(super) fn test() -> Self {
+        Self { kind: Kind::Test, linked_card_not_after: None, ..Self::authentication() }
+    }
+
     pub(super) fn responder() -> Self {
         let mut fixture = Self::blank(Kind::Responder, "Smartphone certificates for digital signature");
         fixture.subject = name(&[
@@ -89,8 +95,8 @@ impl Fixture {
         fixture
     }
 
-    pub(super) fn all() -> [Self; 4] {
-        [Self::signature(), Self::authentication(), Self::responder(), Self::authority()]
+    pub(super) fn all() -> [Self; 5] {
+        [Self::signature(), Self::authentication(), Self::test(), Self::responder(), Self::authority()]
     }
 
     fn smartphone(kind: Kind, unit: &str, policy: &str) -> Self {
@@ -192,10 +198,14 @@ impl Fixture {
     pub(super) fn expect<T>(&self, judge: impl FnOnce(&[u8], &Expectation<'_>) -> T) -> T {
         let public_key = TbsCertificate::parse(&self.to_der()).map(|certificate| certificate.public_key.octets.to_vec());
         let own_identifier = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, &public_key.unwrap_or_default());
-        let profile = if self.kind == Kind::Authentication { &self.policies.authentication } else { &self.policies.signature };
+        let profile = match self.kind {
+            Kind::Authentication | Kind::Test => &self.policies.authentication,
+            Kind::Signature | Kind::Responder | Kind::Authority => &self.policies.signature,
+        };
         let expectation = Expectation {
             role: match self.kind {
                 Kind::Signature | Kind::Authentication => Role::Smartphone(profile),
+                Kind::Test => Role::Test(profile),
                 Kind::Responder => Role::Responder(&self.policies.responder),
                 Kind::Authority => Role::Authority(&self.policies.authority, &profile.issuer_name),
             },

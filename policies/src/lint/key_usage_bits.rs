@@ -16,7 +16,7 @@ pub(super) const LINT: Lint = Lint { name: "key_usage_bits", citation: "Practice
 fn check(context: &Context<'_>) -> Option<String> {
     let extension = context.certificate.extension(rfc5280::ID_CE_KEY_USAGE)?;
     let wanted: &[KeyUsageBit] = match context.expectation.role {
-        Role::Smartphone(profile) => &profile.key_usage,
+        Role::Smartphone(profile) | Role::Test(profile) => &profile.key_usage,
         Role::Responder(_) => &[KeyUsageBit::DigitalSignature],
         Role::Authority(..) => &[KeyUsageBit::KeyCertSign, KeyUsageBit::CrlSign],
     };

@@ -13,7 +13,7 @@ pub(super) const LINT: Lint = Lint { name: "public_key_type", citation: "Practic
 
 fn check(context: &Context<'_>) -> Option<String> {
     let allowed = match context.expectation.role {
-        Role::Smartphone(_) => return None,
+        Role::Smartphone(_) | Role::Test(_) => return None,
         Role::Responder(profile) => &profile.key_types,
         Role::Authority(profile, _) => &profile.key_types,
     };

@@ -9,7 +9,7 @@ pub(super) const LINT: Lint = Lint { name: "serial_entropy", citation: "Practice
 
 fn check(context: &Context<'_>) -> Option<String> {
     let wanted = match context.expectation.role {
-        Role::Smartphone(profile) => profile.serial_octets,
+        Role::Smartphone(profile) | Role::Test(profile) => profile.serial_octets,
         Role::Responder(profile) => profile.serial_octets,
         Role::Authority(profile, _) => profile.serial_octets,
     };

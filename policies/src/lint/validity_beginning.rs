@@ -9,7 +9,7 @@ pub(super) const LINT: Lint = Lint { name: "validity_beginning", citation: "Prac
 
 fn check(context: &Context<'_>) -> Option<String> {
     let backdating = match context.expectation.role {
-        Role::Smartphone(profile) => profile.validity.backdating_seconds,
+        Role::Smartphone(profile) | Role::Test(profile) => profile.validity.backdating_seconds,
         Role::Responder(profile) => profile.backdating_seconds,
         Role::Authority(profile, _) => profile.backdating_seconds,
     };

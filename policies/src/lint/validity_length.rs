@@ -10,7 +10,9 @@ pub(super) const LINT: Lint = Lint { name: "validity_length", citation: "Practic
 fn check(context: &Context<'_>) -> Option<String> {
     const DAY: i64 = 86_400;
     let (life, backdating) = match context.expectation.role {
-        Role::Smartphone(profile) => (i64::from(profile.validity.max_days) * DAY, profile.validity.backdating_seconds),
+        Role::Smartphone(profile) | Role::Test(profile) => {
+            (i64::from(profile.validity.max_days) * DAY, profile.validity.backdating_seconds)
+        }
         Role::Responder(profile) => (i64::from(profile.max_life_hours) * 3600, profile.backdating_seconds),
         Role::Authority(profile, _) => (i64::from(profile.life_days) * DAY, profile.backdating_seconds),
     };
