@@ -51,6 +51,12 @@ pub enum Command {
     Deadline,
     /// Look whether it has reached its end.
     Expire,
+    /// What a published list told comes back into a store that was restored and has forgotten it: with the date and the reason that
+    /// relying parties were told, and past the certificate's end, too. Nothing that ended is changed, and no hold is taken away.
+    PutBack {
+        /// As it was published.
+        revocation: Revocation,
+    },
 }
 
 /// Checks a command: the change that it makes, or none.
@@ -97,6 +103,7 @@ pub fn decide(
             State::Held(_) if certificate.has_expired(now) => revoke(certificate, policy.holds.permanent_reason, now),
             _ => Ok(None),
         },
+        Command::PutBack { revocation } => Ok(put_back(certificate.state, revocation)),
     }
 }
 
@@ -156,4 +163,15 @@ fn revoke(certificate: &Certificate, reason: RevocationReason, now: DateTime<Utc
         State::Live | State::Ended(_) | State::Expired => return Ok(None),
     };
     Ok(Some(Change::Revoked(Revocation::new(at, reason))))
+}
+
+/// What was published holds, unless more is known here: the end, or a hold. The list does not tell a hold's cause; an operator's is one
+/// that nothing but an operator lifts.
+fn put_back(state: State, revocation: Revocation) -> Option<Change> {
+    match state {
+        State::Ended(_) | State::Expired => None,
+        State::Live | State::Held(_) if revocation.reason.is_permanent() => Some(Change::Revoked(revocation)),
+        State::Live => Some(Change::Held { cause: HoldCause::Operator, at: revocation.at.trunc_subsecs(0) }),
+        State::Held(_) => None,
+    }
 }

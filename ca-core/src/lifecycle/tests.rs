@@ -54,7 +54,7 @@ fn card_changes() -> Vec<CardChange> {
     revocations.chain(CardChangeKind::ALL.into_iter().filter_map(|kind| CardChange::new(kind, None, at))).collect()
 }
 
-/// Every command.
+/// Every command but [`Command::PutBack`], which keeps other rules, and has tests of its own.
 fn commands() -> Vec<Command> {
     let mut commands = vec![Command::Deadline, Command::Expire];
     commands.extend(HoldCause::ALL.into_iter().flat_map(|cause| [Command::Hold { cause }, Command::Lift { cause }]));
