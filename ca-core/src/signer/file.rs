@@ -5,8 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use const_oid::db::rfc5912::{ID_EC_PUBLIC_KEY, RSA_ENCRYPTION, SECP_256_R_1, SECP_384_R_1};
-use der::asn1::{Any, BitString};
-use der::{Decode, Encode};
+use der::Decode;
 use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 use pkcs8::{DecodePrivateKey as _, EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef};
 use ring::rand::SystemRandom;
@@ -14,9 +13,10 @@ use ring::signature::{
     self, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair, RsaKeyPair,
 };
 use secrecy::{ExposeSecret, SecretString};
-use spki::{AlgorithmIdentifierOwned, ObjectIdentifier, SubjectPublicKeyInfoOwned};
+use spki::ObjectIdentifier;
 use zeroize::Zeroizing;
 
+use super::public_key::{public_key_info, rsa_key_type};
 use super::{KeyType, MessageDigest, Signer, SignerFault, digest_algorithm, verify_digest};
 
 /// The PEM label of an encrypted PKCS #8 key (RFC 7468 section 11).
@@ -145,17 +145,12 @@ impl FileSigner {
             }
             RSA_ENCRYPTION => {
                 let key = RsaKeyPair::from_pkcs8(&pkcs8).ok()?;
-                let key_type = match key.public().modulus_len() {
-                    256 => KeyType::Rsa2048,
-                    384 => KeyType::Rsa3072,
-                    512 => KeyType::Rsa4096,
-                    _ => return None,
-                };
+                let key_type = rsa_key_type(key.public().modulus_len())?;
                 (SoftwareKey::Rsa(key), key_type)
             }
             _ => return None,
         };
-        let public_key_info = key.public_key_info(key_type)?;
+        let public_key_info = public_key_info(key_type, key.public_key())?;
         Some(Self { key, key_type, public_key_info, pkcs8, random })
     }
 }
@@ -187,13 +182,13 @@ impl Signer for FileSigner {
     }
 
     fn sign_digest(&self, digest: &MessageDigest) -> Result<Vec<u8>, SignerFault> {
-        let SoftwareKey::Ecdsa { whole, digest: key } = &self.key else { return Err(SignerFault::WholeMessagesOnly) };
+        let SoftwareKey::Ecdsa { digest: key, .. } = &self.key else { return Err(SignerFault::WholeMessagesOnly) };
         if digest.algorithm() != digest_algorithm(self.key_type) {
             return Err(SignerFault::WrongDigest);
         }
         let signature = key.sign(digest.as_bytes()).ok_or(SignerFault::Refused)?;
         // Of a deterministic signature that a faulty computation made, the key can be worked out: it must not get out.
-        let sound = verify_digest(self.key_type, whole.public_key().as_ref(), digest, &signature);
+        let sound = verify_digest(self.key_type, self.key.public_key(), digest, &signature);
         if sound { Ok(signature) } else { Err(SignerFault::WrongSignature) }
     }
 }
@@ -205,18 +200,12 @@ impl std::fmt::Debug for FileSigner {
 }
 
 impl SoftwareKey {
-    /// SubjectPublicKeyInfo in DER (RFC 5480 section 2, RFC 3279 section 2.3.1).
-    fn public_key_info(&self, key_type: KeyType) -> Option<Vec<u8>> {
-        let (oid, parameters, key) = match self {
-            Self::Ecdsa { whole: pair, .. } => {
-                let curve = if key_type == KeyType::EcdsaP384 { SECP_384_R_1 } else { SECP_256_R_1 };
-                (ID_EC_PUBLIC_KEY, Any::encode_from(&curve).ok()?, pair.public_key().as_ref())
-            }
-            Self::Rsa(pair) => (RSA_ENCRYPTION, Any::null(), pair.public_key().as_ref()),
-        };
-        let algorithm = AlgorithmIdentifierOwned { oid, parameters: Some(parameters) };
-        let info = SubjectPublicKeyInfoOwned { algorithm, subject_public_key: BitString::from_bytes(key).ok()? };
-        info.to_der().ok()
+    /// The content of the BIT STRING subjectPublicKey.
+    fn public_key(&self) -> &[u8] {
+        match self {
+            Self::Ecdsa { whole, .. } => whole.public_key().as_ref(),
+            Self::Rsa(key) => key.public_key().as_ref(),
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 mod algorithm;
 mod digest;
 mod file;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
+mod public_key;
 
 pub use algorithm::{signature_algorithm, verify, verify_digest};
 pub use digest::{DigestAlgorithm, MessageDigest, StreamingDigest, digest_algorithm};
@@ -43,6 +46,9 @@ pub enum SignerFault {
     /// The key, or what holds it, refused to sign.
     #[error("the key refused to sign")]
     Refused,
+    /// What holds the key cannot be reached, or does not let it sign.
+    #[error("the key cannot be used")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It was asked to sign a digest and takes none.
     #[error("the key signs whole messages only")]
     WholeMessagesOnly,

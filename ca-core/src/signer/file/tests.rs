@@ -4,6 +4,7 @@ use std::process::Command;
 
 use super::super::{DigestAlgorithm, signature_algorithm, verify};
 use super::*;
+use der::Encode as _;
 
 const PASSPHRASE: &str = "correct horse battery staple";
 
@@ -97,25 +98,18 @@ fn a_wrong_passphrase_a_plain_key_and_garbage_are_told_apart() {
 #[test]
 fn a_signature_verifies_over_its_own_message_only() {
     let signer = FileSigner::generate(KeyType::EcdsaP256).unwrap();
-    let public_key = public_key(&signer);
+    let public_key = signer.key.public_key();
     let signature = signer.sign(b"message").unwrap();
     assert!(verify(KeyType::EcdsaP256, public_key, b"message", &signature));
     assert!(!verify(KeyType::EcdsaP256, public_key, b"massage", &signature));
     assert!(!verify(KeyType::EcdsaP256, b"", b"message", &signature));
 }
 
-fn public_key(signer: &FileSigner) -> &[u8] {
-    match &signer.key {
-        SoftwareKey::Ecdsa { whole, .. } => whole.public_key().as_ref(),
-        SoftwareKey::Rsa(key) => key.public().as_ref(),
-    }
-}
-
 #[test]
 fn signatures_over_messages_and_over_digests_verify_both_ways_and_wrong_ones_neither_way() {
     for key_type in [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Rsa2048, KeyType::Rsa3072] {
         let signer = FileSigner::generate(key_type).unwrap();
-        let public_key = public_key(&signer);
+        let public_key = signer.key.public_key();
         let digest = |message: &[u8]| MessageDigest::of(digest_algorithm(key_type), message);
         let mut signatures = vec![signer.sign(b"message").unwrap()];
         if signer.takes_digests() {
@@ -140,10 +134,10 @@ fn a_key_of_another_length_or_a_digest_of_another_algorithm_verifies_nothing() {
     let signer = FileSigner::generate(KeyType::Rsa2048).unwrap();
     let signature = signer.sign(b"message").unwrap();
     let digest = MessageDigest::of(DigestAlgorithm::Sha256, b"message");
-    assert!(verify_digest(KeyType::Rsa2048, public_key(&signer), &digest, &signature));
-    assert!(!verify_digest(KeyType::Rsa3072, public_key(&signer), &digest, &signature));
+    assert!(verify_digest(KeyType::Rsa2048, signer.key.public_key(), &digest, &signature));
+    assert!(!verify_digest(KeyType::Rsa3072, signer.key.public_key(), &digest, &signature));
     let other = MessageDigest::of(DigestAlgorithm::Sha384, b"message");
-    assert!(!verify_digest(KeyType::Rsa2048, public_key(&signer), &other, &signature));
+    assert!(!verify_digest(KeyType::Rsa2048, signer.key.public_key(), &other, &signature));
 }
 
 #[test]
