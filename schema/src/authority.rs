@@ -104,7 +104,7 @@ impl Reader {
 }
 
 impl Transaction<'_> {
-    /// Adds a key generation.
+    /// Adds a key generation, with the first of its CRL shards.
     ///
     /// Errors: [`StoreFault::Misuse`] if the certificate is no CA certificate or an address no URL; a fault of class
     /// `Unique` if the generation or the key is there already.
@@ -125,6 +125,7 @@ impl Transaction<'_> {
         .bind(now)
         .optional(self.session, |row| row.int())?
         .ok_or(StoreFault::Corrupt("an insert returned no row"))?;
+        self.open_crl_shards(CaKeyId(id), 1, now)?;
         self.emit(NewEvent::new(EventKind::CaKeyAdded, now, json!({"ca_key": id, "kind": new.kind, "generation": new.generation})));
         Ok(CaKeyId(id))
     }

@@ -219,7 +219,7 @@ impl Reader {
 
 /// The columns that [`decode_summary`] takes, of `certificate AS c` and `holder AS h`.
 pub(crate) const SUMMARY_COLUMNS: &str =
-    "c.id, c.kind, c.ca_key_id, c.serial, h.holder_id, c.state, c.revoked_at, c.reason, c.not_before, c.not_after";
+    "c.id, c.kind, c.ca_key_id, c.serial, h.holder_id, c.state, c.revoked_at, c.reason, c.invalidity_at, c.not_before, c.not_after";
 
 pub(crate) fn decode_summary(row: &mut Fields<'_, '_, '_>) -> Result<CertificateSummary, StoreFault> {
     Ok(CertificateSummary {
@@ -229,7 +229,7 @@ pub(crate) fn decode_summary(row: &mut Fields<'_, '_, '_>) -> Result<Certificate
         serial: row.serial()?,
         holder_id: row.text()?,
         state: CertificateState::from_code(row.small()?)?,
-        revocation: codes::revocation(row.optional_big()?, row.optional_small()?)?,
+        revocation: codes::certificate_revocation(row.optional_big()?, row.optional_small()?, row.optional_big()?)?,
         not_before: row.time()?,
         not_after: row.time()?,
     })

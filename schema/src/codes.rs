@@ -62,6 +62,30 @@ pub(crate) fn revocation(revoked_at: Option<i64>, code: Option<i16>) -> Result<O
     }
 }
 
+/// A certificate's revocation: the two columns, and since when it was invalid before that, if anybody said so.
+pub(crate) fn certificate_revocation(
+    revoked_at: Option<i64>,
+    code: Option<i16>,
+    invalidity_at: Option<i64>,
+) -> Result<Option<Revocation>, StoreFault> {
+    let invalidity = invalidity_at.map(time).transpose()?;
+    match revocation(revoked_at, code)? {
+        Some(revocation) => Ok(Some(Revocation { invalidity, ..revocation })),
+        None if invalidity.is_none() => Ok(None),
+        None => Err(StoreFault::Corrupt("invalid since a time, and not revoked")),
+    }
+}
+
+/// A CRL shard's number.
+pub(crate) fn shard(code: i16) -> Result<u16, StoreFault> {
+    u16::try_from(code).map_err(|_| StoreFault::Corrupt("a CRL shard"))
+}
+
+/// A CRL shard's number as it is stored; the database refuses those beyond 4095.
+pub(crate) fn shard_code(shard: u16) -> i16 {
+    i16::try_from(shard).unwrap_or(i16::MAX)
+}
+
 pub(crate) fn time(milliseconds: i64) -> Result<DateTime<Utc>, StoreFault> {
     DateTime::from_timestamp_millis(milliseconds).ok_or(StoreFault::Corrupt("a time"))
 }
@@ -88,5 +112,7 @@ mod tests {
         assert!(time(i64::MAX).is_err());
         assert!(revocation(Some(0), None).is_err());
         assert!(revocation(None, Some(1)).is_err());
+        assert!(certificate_revocation(None, None, Some(0)).is_err());
+        assert!(shard(-1).is_err());
     }
 }

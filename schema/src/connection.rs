@@ -52,6 +52,25 @@ impl Session {
         self.checked(|connection| Ok(connection.batch_execute(statements)?))
     }
 
+    /// Several looks at one and the same moment; for short ones only, for nothing is cleaned up behind it meanwhile.
+    pub(crate) fn snapshot<T>(&mut self, look: impl FnOnce(&mut Self) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
+        self.batch(match self.connection {
+            AnyConnection::Sqlite(_) => "BEGIN DEFERRED",
+            #[cfg(feature = "postgres")]
+            AnyConnection::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        })?;
+        let seen = look(self);
+        if seen.is_ok() {
+            self.batch("COMMIT")?;
+        } else {
+            let trouble = self.settle();
+            // Fails where the database has rolled back by itself.
+            let _ = self.batch("ROLLBACK");
+            self.trouble = trouble;
+        }
+        seen
+    }
+
     /// Runs something on the connection, unless something failed before; remembers its failure.
     pub(crate) fn checked<T>(&mut self, run: impl FnOnce(&mut AnyConnection) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
         if let Some(trouble) = &self.trouble {
@@ -98,6 +117,14 @@ impl Session {
             AnyConnection::Sqlite(_) => "",
             #[cfg(feature = "postgres")]
             AnyConnection::Postgres(_) => " FOR SHARE",
+        }
+    }
+
+    /// The same for the rows of one table of a join, by the name that it has there.
+    pub(crate) fn share_lock_of(&self, table: &str) -> String {
+        match self.share_lock() {
+            "" => String::new(),
+            lock => format!("{lock} OF {table}"),
         }
     }
 

@@ -84,6 +84,18 @@ impl Database {
         Ok(Self { reader: Reader::new(location, options.readers), writer, wake, instance: instance.into(), _served: served.map(Arc::new) })
     }
 
+    /// Runs the migrations that a database of an older program lacks; their versions, none if it is up to date. Each migration is done
+    /// or not done at all, so whatever stops it, it can be called again.
+    ///
+    /// Errors: a database that a newer program made ([`StoreFault::Newer`]) or nobody ([`StoreFault::NotInitialised`]), or a process
+    /// that serves the file ([`StoreFault::Served`]).
+    pub fn upgrade(url: &str) -> Result<Vec<String>, StoreFault> {
+        let location = Location::parse(url)?;
+        let mut session = Session::connect(&location, Purpose::Write)?;
+        let _served = serve_alone(&location)?;
+        migrations::upgrade(&mut session)
+    }
+
     /// For reading.
     pub fn reader(&self) -> Reader {
         self.reader.clone()

@@ -77,13 +77,19 @@ pub enum EventKind {
     BatchStarted,
     /// A change of all certificates on the cards of a scope is done.
     BatchFinished,
+    /// A CA key was retired: nothing is issued with it any more.
+    CaKeyRetired,
+    /// The database was found restored, and a new epoch began.
+    EpochBegan,
+    /// A restored database was reconciled with what had been published before.
+    Reconciled,
     /// A word that this program does not know; never written by it. Followers pass over it.
     Unrecognised,
 }
 
 impl EventKind {
     /// Every kind that this program writes.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::CaKeyAdded,
         Self::ResponderAdded,
         Self::ApplicationAccepted,
@@ -114,6 +120,9 @@ impl EventKind {
         Self::DeviceCommandExpired,
         Self::BatchStarted,
         Self::BatchFinished,
+        Self::CaKeyRetired,
+        Self::EpochBegan,
+        Self::Reconciled,
     ];
 
     /// The word stored.
@@ -149,11 +158,14 @@ impl EventKind {
             Self::DeviceCommandExpired => "device_command.expired",
             Self::BatchStarted => "batch.started",
             Self::BatchFinished => "batch.finished",
+            Self::CaKeyRetired => "ca_key.retired",
+            Self::EpochBegan => "store.epoch_began",
+            Self::Reconciled => "store.reconciled",
             Self::Unrecognised => "unrecognised",
         }
     }
 
-    fn from_word(word: &str) -> Self {
+    pub(crate) fn from_word(word: &str) -> Self {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word).unwrap_or(Self::Unrecognised)
     }
 }

@@ -30,7 +30,7 @@ pub enum StoreFault {
         found: String,
     },
     /// Migrations are missing.
-    #[error("the database is older than this program: migration {missing} has not been run")]
+    #[error("the database is older than this program: migration {missing} has not been run; \"tsunagi store upgrade\" runs it")]
     Older {
         /// The first missing migration's version.
         missing: String,
@@ -52,6 +52,9 @@ pub enum StoreFault {
     /// The connection was lost while committing: whether the write is stored is unknown.
     #[error("the connection was lost while committing; whether the write is stored is unknown")]
     OutcomeUnknown,
+    /// The database was restored, and it is not yet known what it has forgotten: nothing is issued and no hold is lifted.
+    #[error("store_reconciling: the database was restored and is not reconciled yet; \"tsunagi restore reconcile\" does it")]
+    Reconciling,
     /// Another owner holds the lease now.
     #[error("the lease {0:?} has passed to another owner")]
     Fenced(String),

@@ -40,12 +40,14 @@ const RA: Grants = &[
     ("event_counter", "SELECT"),
 ];
 
-/// The CA role. It adds and decides, but does not delete (old beacons, refusals that became events and holds that ended apart) and
+/// The CA role. It adds and decides, but does not delete (old beacons, refusals that became events, holds that ended and the octets of
+/// old lists apart) and
 /// never changes an event, a certificate's body, a recorded intent or what the RA received.
 const CA: Grants = &[
     ("__diesel_schema_migrations", "SELECT"),
-    ("store_meta", "SELECT"),
-    ("ca_key", "SELECT, INSERT, UPDATE (last_crl_number)"),
+    ("store_meta", "SELECT, UPDATE (epoch, reconciling_since)"),
+    ("ca_key", "SELECT, INSERT, UPDATE (last_crl_number, retired_at)"),
+    ("crl_shard", "SELECT, INSERT"),
     ("responder", "SELECT, INSERT"),
     ("beacon", "SELECT, INSERT, DELETE"),
     ("application", "SELECT, UPDATE (state, decided_at, refusal_code, refusal_detail, device_id)"),
@@ -53,7 +55,7 @@ const CA: Grants = &[
     ("card_crl", "SELECT"),
     ("holder", "SELECT, INSERT, UPDATE (holder_id)"),
     ("issuance_intent", "SELECT, INSERT"),
-    ("certificate", "SELECT, INSERT, UPDATE (state, reason, revoked_at)"),
+    ("certificate", "SELECT, INSERT, UPDATE (state, reason, revoked_at, invalidity_at)"),
     ("certificate_body", "SELECT, INSERT"),
     ("card_state", "SELECT, INSERT, UPDATE (state, reason, revoked_at, held_since, released_at, last_sequence)"),
     ("card_distribution_point", "SELECT, INSERT"),
@@ -78,7 +80,10 @@ const CA: Grants = &[
     ("event", "SELECT, INSERT"),
     ("event_counter", "SELECT, UPDATE (position)"),
     ("crl", "SELECT, INSERT, UPDATE"),
-    ("crl_body", "SELECT, INSERT"),
+    ("crl_chunk", "SELECT, INSERT, DELETE"),
+    ("forgotten_revocation", "SELECT, INSERT, UPDATE"),
+    ("revocation_latency", "SELECT, INSERT, UPDATE"),
+    ("test_certificate", "SELECT, INSERT"),
     ("lease", "SELECT, INSERT, UPDATE"),
 ];
 
@@ -88,11 +93,15 @@ const STATUS: Grants = &[
     ("store_meta", "SELECT"),
     ("ca_key", "SELECT"),
     ("responder", "SELECT"),
-    ("certificate", "SELECT (id, kind, ca_key_id, serial, state, reason, revoked_at, not_before, not_after)"),
+    ("certificate", "SELECT (id, kind, ca_key_id, serial, shard, state, reason, revoked_at, invalidity_at, not_before, not_after)"),
     ("event", "SELECT"),
     ("event_counter", "SELECT"),
+    ("crl_shard", "SELECT"),
     ("crl", "SELECT"),
-    ("crl_body", "SELECT"),
+    ("crl_chunk", "SELECT"),
+    ("forgotten_revocation", "SELECT"),
+    ("revocation_latency", "SELECT"),
+    ("test_certificate", "SELECT"),
 ];
 
 /// How many connections the users of the roles that face the internet may have at once, where no limit was set before. The server

@@ -58,6 +58,8 @@ pub struct NewCertificate {
     pub ca_key: CaKeyId,
     /// Its serial number.
     pub serial: SerialNumber,
+    /// The CRL shard that it names, 0 to 4095; it is open.
+    pub shard: u16,
     /// The certificate in DER.
     pub der: Vec<u8>,
     /// When it begins.
@@ -82,6 +84,7 @@ impl NewCertificate {
             kind: signed.kind(),
             ca_key: signed.ca_key(),
             serial: signed.serial().clone(),
+            shard: 0,
             der: signed.der().to_vec(),
             not_before: signed.not_before(),
             not_after: signed.not_after(),
@@ -150,6 +153,8 @@ impl Transaction<'_> {
     /// Two issuances for one holder, and an issuance and a cascade of one card, are put one after the other by row locks;
     /// should they ever not be, the index `certificate_one_live` refuses the later one. An issuance and the start of a batch that
     /// covers its cards are put so by the CA keys' rows, which a new certificate refers to and the start of a batch locks.
+    ///
+    /// Errors besides refusals: [`StoreFault::Reconciling`], and [`StoreFault::Misuse`] if a CA key is retired.
     pub fn issue(&mut self, issuance: &Issuance, policy: &LifecyclePolicy, now: DateTime<Utc>) -> IssueResult<Issued> {
         if issuance.certificates.is_empty() {
             return Err(StoreFault::Misuse("an issuance of no certificates").into());
@@ -162,6 +167,8 @@ impl Transaction<'_> {
         let holder = self.lock_holder(&issuance.holder_id)?;
         let superseded = self.end_earlier(holder, issuance, policy, now)?;
         let ids = self.insert_certificates(holder, issuance.application, &issuance.certificates)?;
+        let ca_keys: Vec<CaKeyId> = issuance.certificates.iter().map(|new| new.ca_key).collect();
+        self.refuse_issuing_with(&ca_keys)?;
         self.refuse_covered(issuance, &cards)?;
         self.certify_keys(&ids, &issuance.certificates, now)?;
         self.insert_links(&ids, &cards, issuance, now)?;
@@ -310,14 +317,15 @@ impl Transaction<'_> {
         certificates: &[NewCertificate],
     ) -> Result<Vec<CertificateId>, StoreFault> {
         let mut insert = sql(format!(
-            "INSERT INTO certificate (kind, ca_key_id, serial, holder, state, not_before, not_after) VALUES {} RETURNING id, kind",
-            value_rows(certificates.len(), 7)
+            "INSERT INTO certificate (kind, ca_key_id, serial, shard, holder, state, not_before, not_after) VALUES {} RETURNING id, kind",
+            value_rows(certificates.len(), 8)
         ));
         for new in certificates {
             insert = insert
                 .bind(new.kind)
                 .bind(new.ca_key.0)
                 .bind(&new.serial)
+                .bind(codes::shard_code(new.shard))
                 .bind(holder)
                 .bind(codes::LIVE)
                 .bind(new.not_before)

@@ -26,9 +26,11 @@ pub mod crl;
 pub mod database;
 pub mod device;
 pub mod device_command;
+pub mod epoch;
 pub mod event;
 pub mod fault;
 pub mod follower;
+pub mod forgotten;
 #[cfg(feature = "postgres")]
 pub mod grants;
 pub mod history;
@@ -36,6 +38,7 @@ pub mod hold;
 pub mod instruction;
 pub mod intent;
 pub mod issuance;
+pub mod latency;
 pub mod lease;
 mod location;
 pub mod lookup;
@@ -47,6 +50,8 @@ pub mod schedule;
 pub mod second_look;
 mod sql;
 pub mod status;
+pub mod status_change;
+pub mod test_certificate;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transaction;

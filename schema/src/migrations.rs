@@ -1,6 +1,8 @@
 //! The tables' versions: embedded migrations for both databases, and the refusal of any other version.
 
+use ca_core::digest::Sha256Digest;
 use diesel::migration::{Migration, MigrationSource};
+use diesel::sql_types::{Binary, Nullable};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::connection::{AnyConnection, Session};
@@ -16,12 +18,41 @@ pub(crate) fn create(session: &mut Session) -> Result<(), StoreFault> {
     if tables_exist(session)? {
         return Err(StoreFault::Exists);
     }
+    run(session).map(|_| ())
+}
+
+/// Runs the migrations that have not been run, each in a transaction of its own; their versions. A database that a newer program
+/// made is refused.
+pub(crate) fn upgrade(session: &mut Session) -> Result<Vec<String>, StoreFault> {
+    match check(session) {
+        Ok(()) => Ok(Vec::new()),
+        Err(StoreFault::Older { .. }) => run(session),
+        Err(fault) => Err(fault),
+    }
+}
+
+fn run(session: &mut Session) -> Result<Vec<String>, StoreFault> {
     let run = match &mut session.connection {
-        AnyConnection::Sqlite(connection) => connection.run_pending_migrations(SQLITE).map(|_| ()),
+        AnyConnection::Sqlite(connection) => {
+            sha256_utils::register_impl(connection, sha256_of)?;
+            connection.run_pending_migrations(SQLITE).map(|versions| versions.iter().map(ToString::to_string).collect())
+        }
         #[cfg(feature = "postgres")]
-        AnyConnection::Postgres(connection) => connection.run_pending_migrations(POSTGRES).map(|_| ()),
+        AnyConnection::Postgres(connection) => {
+            connection.run_pending_migrations(POSTGRES).map(|versions| versions.iter().map(ToString::to_string).collect())
+        }
     };
     run.map_err(|error| StoreFault::Database { class: FaultClass::Other, message: error.to_string() })
+}
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// PostgreSQL has it: for migrations that need it on SQLite.
+    fn sha256(octets: Nullable<Binary>) -> Nullable<Binary>;
+}
+
+fn sha256_of(octets: Option<Vec<u8>>) -> Option<Vec<u8>> {
+    octets.map(|octets| Sha256Digest::of(&octets).0.to_vec())
 }
 
 /// Refuses a database whose migrations are not exactly this program's.

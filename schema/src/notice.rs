@@ -64,10 +64,11 @@ impl Reader {
 }
 
 impl Transaction<'_> {
-    /// Stores a notice, once for each event, due at once. Whether it is new.
+    /// Stores a notice, once for each event, due at once; none about a test certificate, which nobody holds. Whether it is new.
     pub fn create_notice(&mut self, new: &NewNotice, now: DateTime<Utc>) -> Result<bool, StoreFault> {
         let inserted = sql("INSERT INTO notice (event_position, holder, template, arguments, next_attempt_at) \
-             SELECT ?, c.holder, ?, ?, ? FROM certificate AS c WHERE c.id = ? ON CONFLICT DO NOTHING")
+             SELECT ?, c.holder, ?, ?, ? FROM certificate AS c WHERE c.id = ? \
+             AND NOT EXISTS (SELECT 1 FROM test_certificate WHERE certificate_id = c.id) ON CONFLICT DO NOTHING")
         .bind(new.event.0)
         .bind(new.template.as_str())
         .bind(new.arguments.to_string().as_str())

@@ -1,5 +1,7 @@
 //! What relying parties ask: is it revoked, since when, why.
 
+use std::borrow::Cow;
+
 use ca_core::issuer::CaKeyId;
 use ca_core::revocation::Revocation;
 use ca_core::serial::SerialNumber;
@@ -7,23 +9,40 @@ use chrono::{DateTime, Utc};
 
 use crate::certificate::CertificateState;
 use crate::codes;
+use crate::connection::Session;
+use crate::event::EventPosition;
 use crate::fault::StoreFault;
 use crate::reader::Reader;
-use crate::sql::{Fields, placeholders, sql};
+use crate::sql::{Fields, sql, value_rows};
 use crate::transaction::Transaction;
 
 /// So many serial numbers are asked for in one statement.
 const SERIALS: usize = 64;
 
-/// An issued certificate's status.
+/// A certificate's status, as far as the CA issued it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CertificateStatus {
     /// Its state as last written; whether it has expired since is for the reader's clock.
     pub state: CertificateState,
     /// Present if it is revoked or held.
     pub revocation: Option<Revocation>,
-    /// When its validity ends.
+    /// When its validity ends; of a certificate that is known only by its published revocation, when its CA key's does.
     pub not_after: DateTime<Utc>,
+    /// Whether it is known only by its published revocation: the database was restored from before its issuance.
+    pub is_forgotten: bool,
+}
+
+/// Several certificates' statuses at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusSnapshot {
+    /// Rises when the database is found restored.
+    pub epoch: u64,
+    /// The moment: the last event that is in the statuses.
+    pub position: EventPosition,
+    /// Whether the database is restored and not reconciled: then nothing of this is to be told.
+    pub reconciling: bool,
+    /// In the order asked; `None` where no certificate of this serial number was issued.
+    pub statuses: Vec<Option<CertificateStatus>>,
 }
 
 /// A line of a CRL.
@@ -38,42 +57,32 @@ pub struct RevokedEntry {
 }
 
 impl Reader {
+    /// The statuses of certificates that a CA key issued, of one moment; of up to 64, in one statement.
+    pub fn status_at(&self, ca_key: CaKeyId, serials: &[SerialNumber]) -> Result<StatusSnapshot, StoreFault> {
+        self.read(|session| {
+            if serials.len() <= SERIALS {
+                return statuses(session, ca_key, serials);
+            }
+            session.snapshot(|session| {
+                let mut parts = serials.chunks(SERIALS).map(|some| statuses(session, ca_key, some)).collect::<Result<Vec<_>, _>>()?;
+                let mut first = parts.remove(0);
+                first.statuses.extend(parts.into_iter().flat_map(|part| part.statuses));
+                Ok(first)
+            })
+        })
+    }
+
     /// The status of a certificate that a CA key issued; `None` if it issued no certificate of this serial number.
     pub fn certificate_status(&self, ca_key: CaKeyId, serial: &SerialNumber) -> Result<Option<CertificateStatus>, StoreFault> {
-        self.read(|session| {
-            sql("SELECT state, revoked_at, reason, not_after FROM certificate WHERE serial = ? AND ca_key_id = ?")
-                .bind(serial)
-                .bind(ca_key.0)
-                .optional(session, decode_status)
-        })
+        Ok(self.status_at(ca_key, std::slice::from_ref(serial))?.statuses.into_iter().next().flatten())
     }
 
     /// The statuses of several certificates that a CA key issued, in the order asked.
     pub fn certificate_statuses(&self, ca_key: CaKeyId, serials: &[SerialNumber]) -> Result<Vec<Option<CertificateStatus>>, StoreFault> {
-        if let [serial] = serials {
-            return Ok(vec![self.certificate_status(ca_key, serial)?]);
-        }
-        self.read(|session| {
-            let mut statuses = vec![None; serials.len()];
-            for (places, asked) in statuses.chunks_mut(SERIALS).zip(serials.chunks(SERIALS)) {
-                let mut select = sql(format!(
-                    "SELECT serial, state, revoked_at, reason, not_after FROM certificate WHERE ca_key_id = ? AND serial IN ({})",
-                    placeholders(asked.len())
-                ))
-                .bind(ca_key.0);
-                for serial in asked {
-                    select = select.bind(serial);
-                }
-                let found = select.rows(session, |row| Ok((row.serial()?, decode_status(row)?)))?;
-                for (place, serial) in places.iter_mut().zip(asked) {
-                    *place = found.iter().find(|(known, _)| known == serial).map(|(_, status)| *status);
-                }
-            }
-            Ok(statuses)
-        })
+        Ok(self.status_at(ca_key, serials)?.statuses)
     }
 
-    /// A CA key's revoked and held certificates that end after `still_listed_after`, by rising serial number from beyond
+    /// Of a CA key's first shard, the revoked and held certificates that end after `still_listed_after`, by rising serial number from beyond
     /// `after`; `limit` at most. For a CRL: `still_listed_after` is when the CRL before was issued, so that each revocation
     /// is listed once after expiry (RFC 5280 section 3.3).
     pub fn revoked_certificates(
@@ -86,7 +95,7 @@ impl Reader {
         let after: &[u8] = after.map_or(&[], SerialNumber::as_bytes);
         self.read(|session| {
             sql("SELECT serial, revoked_at, reason, not_after FROM certificate \
-                 WHERE ca_key_id = ? AND state IN (2, 3) AND serial > ? AND not_after > ? ORDER BY serial LIMIT ?")
+                 WHERE ca_key_id = ? AND shard = 0 AND state IN (2, 3) AND serial > ? AND not_after > ? ORDER BY serial LIMIT ?")
             .bind(ca_key.0)
             .bind(after)
             .bind(still_listed_after)
@@ -115,11 +124,70 @@ impl Transaction<'_> {
     }
 }
 
-fn decode_status(row: &mut Fields<'_, '_, '_>) -> Result<CertificateStatus, StoreFault> {
-    let state = CertificateState::from_code(row.small()?)?;
-    let revocation = codes::revocation(row.optional_big()?, row.optional_small()?)?;
-    if revocation.is_some() != matches!(state, CertificateState::Held | CertificateState::Revoked) {
+/// At most [`SERIALS`] certificates' statuses, in one statement and so of one moment.
+fn statuses(session: &mut Session, ca_key: CaKeyId, serials: &[SerialNumber]) -> Result<StatusSnapshot, StoreFault> {
+    // Few sizes, so that few statements are prepared: the last serial number is asked for again.
+    let size = if serials.is_empty() { 0 } else { serials.len().next_power_of_two() };
+    let mut select = sql(statement(size));
+    for (place, serial) in (0..).zip(serials.iter().chain(serials.last().into_iter().cycle())).take(size) {
+        select = select.bind(place).bind(serial);
+    }
+    if size > 0 {
+        select = select.bind(ca_key.0).bind(ca_key.0);
+    }
+    let mut snapshot = None;
+    let mut found = vec![None; serials.len()];
+    select.rows(session, |row| {
+        snapshot = Some((row.unsigned()?, EventPosition(row.big()?), row.optional_big()?.is_some()));
+        if let Some(place) = row.optional_int()?
+            && let Some(status) = found.get_mut(usize::try_from(place).unwrap_or(usize::MAX))
+        {
+            *status = decode_status(row)?;
+        }
+        Ok(())
+    })?;
+    let (epoch, position, reconciling) = snapshot.ok_or(StoreFault::Corrupt("store_meta or event_counter is empty"))?;
+    Ok(StatusSnapshot { epoch, position, reconciling, statuses: found })
+}
+
+/// The moment, and the status of each of so many serial numbers.
+fn statement(size: usize) -> Cow<'static, str> {
+    const ONE: &str = "WITH asked (place, serial) AS (VALUES (?, ?)) \
+        SELECT m.epoch, k.position, m.reconciling_since, a.place, c.state, c.revoked_at, c.reason, c.invalidity_at, c.not_after, \
+        f.revoked_at, f.reason, f.invalidity_at, (SELECT not_after FROM ca_key WHERE id = f.ca_key_id) \
+        FROM store_meta AS m CROSS JOIN event_counter AS k CROSS JOIN asked AS a \
+        LEFT JOIN certificate AS c ON c.serial = a.serial AND c.ca_key_id = ? \
+        LEFT JOIN forgotten_revocation AS f ON f.ca_key_id = ? AND f.serial = a.serial";
+    match size {
+        0 => "SELECT m.epoch, k.position, m.reconciling_since, NULL FROM store_meta AS m CROSS JOIN event_counter AS k".into(),
+        1 => ONE.into(),
+        size => ONE.replace("(?, ?)", &value_rows(size, 2)).into(),
+    }
+}
+
+fn decode_status(row: &mut Fields<'_, '_, '_>) -> Result<Option<CertificateStatus>, StoreFault> {
+    let state = row.optional_small()?.map(CertificateState::from_code).transpose()?;
+    let revocation = codes::certificate_revocation(row.optional_big()?, row.optional_small()?, row.optional_big()?)?;
+    let not_after = row.optional_time()?;
+    let forgotten = codes::certificate_revocation(row.optional_big()?, row.optional_small()?, row.optional_big()?)?;
+    let ca_key_ends = row.optional_time()?;
+    let known = match (state, not_after) {
+        (Some(state), Some(not_after)) => Some((state, not_after)),
+        (None, None) => None,
+        _ => return Err(StoreFault::Corrupt("half a certificate")),
+    };
+    if revocation.is_some() != known.is_some_and(|(state, _)| matches!(state, CertificateState::Held | CertificateState::Revoked)) {
         return Err(StoreFault::Corrupt("a certificate's state and revocation contradict each other"));
     }
-    Ok(CertificateStatus { state, revocation, not_after: row.time()? })
+    let is_revoked = |revocation: &Revocation| revocation.reason.is_permanent();
+    Ok(match (known, forgotten) {
+        // What was published stands, whatever else is known, unless that is as bad.
+        (known, Some(forgotten)) if !revocation.as_ref().is_some_and(is_revoked) => {
+            let state = if is_revoked(&forgotten) { CertificateState::Revoked } else { CertificateState::Held };
+            let not_after = known.map(|(_, not_after)| not_after).or(ca_key_ends).ok_or(StoreFault::Corrupt("a CA key without end"))?;
+            Some(CertificateStatus { state, revocation: Some(forgotten), not_after, is_forgotten: known.is_none() })
+        }
+        (Some((state, not_after)), _) => Some(CertificateStatus { state, revocation, not_after, is_forgotten: false }),
+        (None, _) => None,
+    })
 }

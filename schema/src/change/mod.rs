@@ -91,6 +91,8 @@ impl Transaction<'_> {
     ///
     /// The rows are locked until the end of the transaction, always in the same order, so whatever happens to a certificate at the
     /// same time comes before or after. Nothing was written if it is refused. Each change has exactly one event.
+    ///
+    /// Errors besides refusals: [`StoreFault::Reconciling`] for the lift of a hold.
     pub fn change_certificates(
         &mut self,
         targets: &[Target],
@@ -99,6 +101,9 @@ impl Transaction<'_> {
         order: &Order,
         now: DateTime<Utc>,
     ) -> Result<Vec<Changed>, WriteError<ChangeRefusal>> {
+        if matches!(command, Command::Lift { .. }) {
+            self.refuse_while_reconciling()?;
+        }
         let mut ids = Vec::new();
         for target in targets {
             ids.extend(self.certificates_of(target)?);

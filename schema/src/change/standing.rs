@@ -19,7 +19,7 @@ use crate::hold;
 use crate::sql::{Fields, Statement, few_sizes, placeholders, sql, value_rows};
 
 /// The columns that [`read`] takes, of `certificate AS c`; others may come before them.
-pub(crate) const COLUMNS: &str = "c.id, c.kind, c.ca_key_id, c.serial, c.not_after, c.state, c.revoked_at, c.reason";
+pub(crate) const COLUMNS: &str = "c.id, c.kind, c.ca_key_id, c.serial, c.not_after, c.state, c.revoked_at, c.reason, c.invalidity_at";
 
 /// A certificate as its row was read, under lock, and what has been done to it since.
 pub(crate) struct Standing {
@@ -97,6 +97,9 @@ fn describe(change: &Change, data: &mut Value) -> EventKind {
         Change::Revoked(revocation) => {
             data["reason"] = json!(revocation.reason);
             data["effective_at"] = json!(revocation.at);
+            if let Some(invalidity) = revocation.invalidity {
+                data["invalidity"] = json!(invalidity);
+            }
             EventKind::CertificateRevoked
         }
         Change::Expired => EventKind::CertificateExpired,
@@ -157,7 +160,7 @@ impl Row {
             serial: row.serial()?,
             not_after: row.time()?,
             state: CertificateState::from_code(row.small()?)?,
-            revocation: codes::revocation(row.optional_big()?, row.optional_small()?)?,
+            revocation: codes::certificate_revocation(row.optional_big()?, row.optional_small()?, row.optional_big()?)?,
         })
     }
 
@@ -192,9 +195,9 @@ pub(crate) fn write<'a>(
     }
     for some in few_sizes(&changed) {
         let mut update = sql(format!(
-            "WITH v (id, state, reason, revoked_at) AS (VALUES {}) UPDATE certificate \
-             SET state = v.state, reason = v.reason, revoked_at = v.revoked_at FROM v WHERE certificate.id = v.id",
-            value_rows(some.len(), 4)
+            "WITH v (id, state, reason, revoked_at, invalidity_at) AS (VALUES {}) UPDATE certificate SET state = v.state, \
+             reason = v.reason, revoked_at = v.revoked_at, invalidity_at = v.invalidity_at FROM v WHERE certificate.id = v.id",
+            value_rows(some.len(), 5)
         ));
         for standing in some {
             let revocation = standing.certificate.state.revocation();
@@ -202,7 +205,8 @@ pub(crate) fn write<'a>(
                 .bind(standing.id.0)
                 .bind(state(&standing.certificate.state).code())
                 .bind(revocation.map(|revocation| revocation.reason))
-                .bind(revocation.map(|revocation| revocation.at));
+                .bind(revocation.map(|revocation| revocation.at))
+                .bind(revocation.and_then(|revocation| revocation.invalidity));
         }
         if update.execute(session)? != some.len() {
             return Err(StoreFault::Corrupt("a locked certificate is not there"));

@@ -61,7 +61,11 @@ fn change(event: &Event) -> Option<Change> {
         EventKind::CertificateHoldAdded => Change::HoldAdded { cause: read(event, "cause") },
         EventKind::CertificateHoldLifted => Change::HoldLifted { cause: read(event, "cause") },
         EventKind::CertificateReleased => Change::Released { cause: read(event, "cause") },
-        EventKind::CertificateRevoked => Change::Revoked(Revocation::new(read(event, "effective_at"), read(event, "reason"))),
+        EventKind::CertificateRevoked => Change::Revoked(Revocation {
+            at: read(event, "effective_at"),
+            reason: read(event, "reason"),
+            invalidity: read(event, "invalidity"),
+        }),
         EventKind::CertificateExpired => Change::Expired,
         _ => return None,
     })

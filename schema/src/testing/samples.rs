@@ -161,6 +161,7 @@ impl Sample {
             kind: *kind,
             ca_key: self.ca_key(*kind),
             serial: self.serial(*kind),
+            shard: 0,
             der: vec![0x30; 1200],
             not_before: moment(0),
             not_after: self.not_after,

@@ -67,7 +67,8 @@ const TABLES: [&str; 38] = [
     "channel",
     "command_key",
     "crl",
-    "crl_body",
+    "crl_chunk",
+    "crl_shard",
     "device",
     "device_command",
     "device_command_certificate",
@@ -76,6 +77,7 @@ const TABLES: [&str; 38] = [
     "event_counter",
     "feed_cursor",
     "follower",
+    "forgotten_revocation",
     "hold",
     "holder",
     "instruction",
@@ -86,9 +88,11 @@ const TABLES: [&str; 38] = [
     "notice",
     "rejection",
     "responder",
+    "revocation_latency",
     "schedule",
     "spent_challenge",
     "store_meta",
+    "test_certificate",
 ];
 
 #[test]
@@ -104,7 +108,7 @@ fn nobody_but_the_owner_deletes_anything_but_what_is_over() {
     let users = Users::new();
     for user in [RA, CA, STATUS] {
         for table in TABLES {
-            let over = ["beacon", "rejection", "hold"].contains(&table);
+            let over = ["beacon", "rejection", "hold", "crl_chunk"].contains(&table);
             assert_eq!(users.may(user, &format!("DELETE FROM {table} WHERE false")), user == CA && over, "{user} {table}");
             assert!(!users.may(user, &format!("TRUNCATE {table}")));
         }
@@ -146,8 +150,21 @@ fn the_status_user_writes_nothing_and_sees_no_holder_card_or_phone() {
     let users = Users::new();
     for table in TABLES {
         assert!(!users.may(STATUS, &format!("INSERT INTO {table} DEFAULT VALUES")), "{table}");
-        let told =
-            ["__diesel_schema_migrations", "store_meta", "ca_key", "responder", "certificate", "event", "event_counter", "crl", "crl_body"];
+        let told = [
+            "__diesel_schema_migrations",
+            "store_meta",
+            "ca_key",
+            "responder",
+            "certificate",
+            "event",
+            "event_counter",
+            "crl_shard",
+            "crl",
+            "crl_chunk",
+            "forgotten_revocation",
+            "revocation_latency",
+            "test_certificate",
+        ];
         assert_eq!(users.may(STATUS, &format!("SELECT 1 FROM {table}")), told.contains(&table), "{table}");
     }
     assert!(!users.may(STATUS, "SELECT holder FROM certificate"));
@@ -224,17 +241,21 @@ fn the_ra_user_reads_only_what_its_answers_need() {
     let unread = [
         "application_evidence",
         "crl",
-        "crl_body",
+        "crl_chunk",
+        "crl_shard",
         "device_command_result",
         "feed_cursor",
         "follower",
+        "forgotten_revocation",
         "issuance_intent",
         "lease",
         "lookup",
         "notice",
         "rejection",
         "responder",
+        "revocation_latency",
         "spent_challenge",
+        "test_certificate",
     ];
     for table in TABLES {
         assert_eq!(users.may(RA, &format!("SELECT 1 FROM {table}")), !unread.contains(&table), "{table}");

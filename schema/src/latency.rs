@@ -1,0 +1,160 @@
+//! How long revocations took from their commit until relying parties could learn of them: counted by minutes, for a history.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::codes;
+use crate::fault::StoreFault;
+use crate::reader::Reader;
+use crate::sql::{Fields, sql};
+use crate::transaction::Transaction;
+
+/// The upper bounds of the counters, in milliseconds; beyond the last there is one more counter.
+pub const LATENCY_BOUNDS_MILLISECONDS: [u64; 15] =
+    [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000, 21_600_000, 86_400_000];
+
+/// Counters: one for each of [`LATENCY_BOUNDS_MILLISECONDS`], and one for what took longer.
+pub const LATENCY_BUCKETS: usize = LATENCY_BOUNDS_MILLISECONDS.len() + 1;
+
+/// By which way a revocation became known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LatencyStage {
+    /// The status service told it.
+    Ocsp,
+    /// A published CRL lists it.
+    Crl,
+}
+
+impl LatencyStage {
+    /// Every stage.
+    pub const ALL: [Self; 2] = [Self::Ocsp, Self::Crl];
+
+    /// The word used in JSON and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ocsp => "ocsp",
+            Self::Crl => "crl",
+        }
+    }
+
+    fn code(self) -> i16 {
+        match self {
+            Self::Ocsp => 1,
+            Self::Crl => 2,
+        }
+    }
+}
+
+/// The revocations of one minute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LatencyMinute {
+    /// When the minute of their commits began.
+    pub minute: DateTime<Utc>,
+    /// How many.
+    pub count: u64,
+    /// What they took together, in milliseconds.
+    pub sum_milliseconds: u64,
+    /// The longest that one took, in milliseconds.
+    pub max_milliseconds: u64,
+    /// How many took no longer than each bound, and longer than the one before.
+    pub buckets: [u64; LATENCY_BUCKETS],
+}
+
+impl LatencyMinute {
+    fn empty(minute: DateTime<Utc>) -> Self {
+        Self { minute, count: 0, sum_milliseconds: 0, max_milliseconds: 0, buckets: [0; LATENCY_BUCKETS] }
+    }
+
+    /// Counts one more.
+    fn add(&mut self, milliseconds: u64) {
+        let bucket = LATENCY_BOUNDS_MILLISECONDS.partition_point(|bound| *bound < milliseconds);
+        if let Some(counter) = self.buckets.get_mut(bucket) {
+            *counter += 1;
+        }
+        self.count += 1;
+        self.sum_milliseconds = self.sum_milliseconds.saturating_add(milliseconds);
+        self.max_milliseconds = self.max_milliseconds.max(milliseconds);
+    }
+}
+
+impl Reader {
+    /// The minutes from `from` until before `to` in which revocations were committed that have become known since, oldest first.
+    pub fn latency_history(&self, stage: LatencyStage, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<LatencyMinute>, StoreFault> {
+        // The first minute that begins at `from` or later.
+        let first = from.timestamp().div_euclid(60) + i64::from(from.timestamp_millis().rem_euclid(60_000) != 0);
+        let end = to.timestamp().div_euclid(60) + i64::from(to.timestamp_millis().rem_euclid(60_000) != 0);
+        self.read(|session| {
+            sql("SELECT minute, count, sum_milliseconds, max_milliseconds, buckets FROM revocation_latency \
+                 WHERE stage = ? AND minute >= ? AND minute < ? ORDER BY minute")
+            .bind(stage.code())
+            .bind(first)
+            .bind(end)
+            .rows(session, decode)
+        })
+    }
+}
+
+impl Transaction<'_> {
+    /// Records how long revocations took, each with the time of its commit.
+    pub fn record_latency(&mut self, stage: LatencyStage, measured: &[(DateTime<Utc>, TimeDelta)]) -> Result<(), StoreFault> {
+        let mut measured: Vec<(i64, u64)> = measured
+            .iter()
+            .map(|(at, took)| (at.timestamp().div_euclid(60).max(0), u64::try_from(took.num_milliseconds()).unwrap_or(0)))
+            .collect();
+        // Always in the same order, so that two writers do not wait for each other.
+        measured.sort_unstable();
+        for of_minute in measured.chunk_by(|one, other| one.0 == other.0) {
+            let Some((minute, _)) = of_minute.first() else { continue };
+            let lock = self.session.update_lock();
+            let text = format!(
+                "SELECT minute, count, sum_milliseconds, max_milliseconds, buckets FROM revocation_latency \
+                 WHERE stage = ? AND minute = ?{lock}"
+            );
+            let known = sql(text).bind(stage.code()).bind(*minute).optional(self.session, decode)?;
+            let mut counted = match known {
+                Some(known) => known,
+                None => LatencyMinute::empty(codes::time(minute * 60_000)?),
+            };
+            of_minute.iter().for_each(|(_, milliseconds)| counted.add(*milliseconds));
+            let buckets = serde_json::json!(counted.buckets).to_string();
+            sql("INSERT INTO revocation_latency (stage, minute, count, sum_milliseconds, max_milliseconds, buckets) VALUES (?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (stage, minute) DO UPDATE SET count = excluded.count, sum_milliseconds = excluded.sum_milliseconds, \
+                 max_milliseconds = excluded.max_milliseconds, buckets = excluded.buckets")
+            .bind(stage.code())
+            .bind(*minute)
+            .bind(codes::stored(counted.count)?)
+            .bind(codes::stored(counted.sum_milliseconds)?)
+            .bind(codes::stored(counted.max_milliseconds)?)
+            .bind(buckets.as_str())
+            .execute(self.session)?;
+        }
+        Ok(())
+    }
+}
+
+fn decode(row: &mut Fields<'_, '_, '_>) -> Result<LatencyMinute, StoreFault> {
+    let minute = row.big()?.checked_mul(60_000).ok_or(StoreFault::Corrupt("a minute"))?;
+    Ok(LatencyMinute {
+        minute: codes::time(minute)?,
+        count: row.unsigned()?,
+        sum_milliseconds: row.unsigned()?,
+        max_milliseconds: row.unsigned()?,
+        buckets: serde_json::from_value(row.json()?).map_err(|_| StoreFault::Corrupt("counters of latency"))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_duration_is_counted_under_the_first_bound_that_it_does_not_exceed() {
+        let mut minute = LatencyMinute::empty(DateTime::UNIX_EPOCH);
+        for milliseconds in [0, 50, 51, 86_400_000, 86_400_001] {
+            minute.add(milliseconds);
+        }
+        let counted = |bucket: usize| minute.buckets[bucket];
+        assert_eq!((counted(0), counted(1), counted(14), counted(15)), (2, 1, 1, 1));
+        assert_eq!((minute.count, minute.max_milliseconds), (5, 86_400_001));
+        assert_eq!(minute.buckets.iter().sum::<u64>(), 5);
+    }
+}
