@@ -160,6 +160,8 @@ pub(crate) enum ByView {
     KeyReport,
     /// Another certificate took the place.
     Issuance,
+    /// A published list told it, after the store had been restored.
+    Reconciliation,
 }
 
 /// What a change rests on: one member.
@@ -211,6 +213,7 @@ impl ByView {
             Origin::Schedule { name } => Self::Schedule { name: name.clone() },
             Origin::KeyReport => Self::KeyReport,
             Origin::Issuance => Self::Issuance,
+            Origin::Reconciliation => Self::Reconciliation,
         }
     }
 }

@@ -31,6 +31,8 @@ pub enum Origin {
     KeyReport,
     /// Another certificate took the place.
     Issuance,
+    /// The store had been restored, and a published list told what it had forgotten.
+    Reconciliation,
 }
 
 impl Origin {
@@ -44,6 +46,7 @@ impl Origin {
             Self::Schedule { name } => json!({"schedule": name}),
             Self::KeyReport => json!({"key_report": true}),
             Self::Issuance => json!({"issuance": true}),
+            Self::Reconciliation => json!({"reconciliation": true}),
         }
     }
 
@@ -59,11 +62,13 @@ impl Origin {
         if let Some(name) = word("schedule") {
             return Some(Self::Schedule { name });
         }
-        match (word("holder").as_deref(), data.get("key_report").is_some(), data.get("issuance").is_some()) {
-            (Some("phone"), false, false) => Some(Self::HolderPhone),
-            (Some("card"), false, false) => Some(Self::HolderCard),
-            (None, true, false) => Some(Self::KeyReport),
-            (None, false, true) => Some(Self::Issuance),
+        let is_there = |key: &str| data.get(key).is_some();
+        match (word("holder").as_deref(), is_there("key_report"), is_there("issuance"), is_there("reconciliation")) {
+            (Some("phone"), false, false, false) => Some(Self::HolderPhone),
+            (Some("card"), false, false, false) => Some(Self::HolderCard),
+            (None, true, false, false) => Some(Self::KeyReport),
+            (None, false, true, false) => Some(Self::Issuance),
+            (None, false, false, true) => Some(Self::Reconciliation),
             _ => None,
         }
     }

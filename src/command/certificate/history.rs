@@ -122,6 +122,7 @@ fn by(entry: &Value) -> Option<String> {
         "schedule" => format!("by the schedule {}", word(&by["name"])),
         "key-report" => "by somebody who proved to have the private key".to_owned(),
         "issuance" => "because another certificate takes its place".to_owned(),
+        "reconciliation" => "because a published CRL told it, after the store had been restored".to_owned(),
         other => format!("by {other}"),
     })
 }
