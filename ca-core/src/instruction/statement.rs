@@ -1,5 +1,6 @@
 //! What holders' and operators' statements have in common, and the forms of what stands in them.
 
+use chrono::{DateTime, FixedOffset, Utc};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
@@ -84,6 +85,12 @@ pub(super) fn operators_cause<'de, D: Deserializer<'de>>(deserializer: D) -> Res
 pub(super) fn permanent_reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RevocationReason, D::Error> {
     let reason = RevocationReason::deserialize(deserializer)?;
     if reason.is_permanent() { Ok(reason) } else { Err(D::Error::custom("a hold is no reason to revoke")) }
+}
+
+/// A time in RFC 3339, not before 1970; whether it has come, the life cycle asks.
+pub(super) fn optional_past_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let at = DateTime::<FixedOffset>::parse_from_rfc3339(&String::deserialize(deserializer)?).map_err(D::Error::custom)?;
+    if at >= DateTime::UNIX_EPOCH { Ok(Some(at.to_utc())) } else { Err(D::Error::custom("a time before 1970")) }
 }
 
 pub(super) fn optional_permanent_reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RevocationReason>, D::Error> {

@@ -38,6 +38,9 @@ pub enum Command {
     Revoke {
         /// Why.
         reason: RevocationReason,
+        /// Since when it is said to have been invalid; not after now. Left out for a certificate that was on hold already by then: it is told as
+        /// revoked since the hold.
+        invalid_since: Option<DateTime<Utc>>,
     },
     /// Revoke it unless it has ended: a new phone's certificate took its place, its key was reported compromised, a batch covers
     /// it.
@@ -82,25 +85,29 @@ pub fn decide(
         Command::Hold { cause } => Ok(hold(certificate.state, cause, at)),
         Command::Lift { .. } if !policy.holds.liftable => Err(LifecycleRefusal::HoldNotLiftable),
         Command::Lift { cause } => lift(certificate.state, cause).map(Some).ok_or(LifecycleRefusal::NotOnHold),
-        Command::Revoke { reason } => match revoke(certificate, reason, now)? {
-            None => Err(LifecycleRefusal::CertificateEnded),
-            revoked => Ok(revoked),
-        },
-        Command::End { reason } => revoke(certificate, reason, now),
+        Command::Revoke { reason, invalid_since } => {
+            let revocation = revoke(certificate, reason, now)?.ok_or(LifecycleRefusal::CertificateEnded)?;
+            if invalid_since.is_some_and(|since| since > now) {
+                return Err(LifecycleRefusal::InvalidSinceInFuture);
+            }
+            let invalidity = invalid_since.map(|since| since.trunc_subsecs(0)).filter(|since| *since <= revocation.at);
+            Ok(Some(Change::Revoked(Revocation { invalidity, ..revocation })))
+        }
+        Command::End { reason } => end(certificate, reason, now),
         Command::Card(change) => match effect(certificate.kind, &change, policy) {
             Effect::None => Ok(None),
-            Effect::Revoke(reason) => revoke(certificate, reason, now),
+            Effect::Revoke(reason) => end(certificate, reason, now),
             Effect::Hold | Effect::Lift if certificate.is_over(now) => Ok(None),
             Effect::Hold => Ok(hold(certificate.state, HoldCause::CardHeld, at)),
             Effect::Lift => Ok(lift(certificate.state, HoldCause::CardHeld)),
         },
         Command::Deadline => match (certificate.state, policy.holds.revoke_after()) {
-            (State::Held(holds), Some(after)) if holds.since() + after <= now => revoke(certificate, policy.holds.permanent_reason, now),
+            (State::Held(holds), Some(after)) if holds.since() + after <= now => end(certificate, policy.holds.permanent_reason, now),
             _ => Ok(None),
         },
         Command::Expire => match certificate.state {
             State::Live if certificate.has_expired(now) => Ok(Some(Change::Expired)),
-            State::Held(_) if certificate.has_expired(now) => revoke(certificate, policy.holds.permanent_reason, now),
+            State::Held(_) if certificate.has_expired(now) => end(certificate, policy.holds.permanent_reason, now),
             _ => Ok(None),
         },
         Command::PutBack { revocation } => Ok(put_back(certificate.state, revocation)),
@@ -152,8 +159,13 @@ fn lift(state: State, cause: HoldCause) -> Option<Change> {
     })
 }
 
+/// The end, of which nobody says from when the certificate was invalid.
+fn end(certificate: &Certificate, reason: RevocationReason, now: DateTime<Utc>) -> Result<Option<Change>, LifecycleRefusal> {
+    Ok(revoke(certificate, reason, now)?.map(Change::Revoked))
+}
+
 /// The end; `None` if it came before. A hold that becomes permanent keeps its date.
-fn revoke(certificate: &Certificate, reason: RevocationReason, now: DateTime<Utc>) -> Result<Option<Change>, LifecycleRefusal> {
+fn revoke(certificate: &Certificate, reason: RevocationReason, now: DateTime<Utc>) -> Result<Option<Revocation>, LifecycleRefusal> {
     if !reason.is_permanent() {
         return Err(LifecycleRefusal::NotPermanent);
     }
@@ -162,7 +174,7 @@ fn revoke(certificate: &Certificate, reason: RevocationReason, now: DateTime<Utc
         State::Live if !certificate.has_expired(now) => now.trunc_subsecs(0),
         State::Live | State::Ended(_) | State::Expired => return Ok(None),
     };
-    Ok(Some(Change::Revoked(Revocation::new(at, reason))))
+    Ok(Some(Revocation::new(at, reason)))
 }
 
 /// What was published holds, unless more is known here: the end, or a hold. The list does not tell a hold's cause; an operator's is one

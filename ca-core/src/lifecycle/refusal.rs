@@ -20,6 +20,9 @@ pub enum LifecycleRefusal {
     /// certificateHold is a hold's reason and no revocation's.
     #[error("certificateHold is no reason to revoke for")]
     NotPermanent,
+    /// Nobody knows what will have been.
+    #[error("the time since when the certificate is said to have been invalid lies in the future")]
+    InvalidSinceInFuture,
 }
 
 impl Refusal for LifecycleRefusal {
@@ -30,6 +33,7 @@ impl Refusal for LifecycleRefusal {
             Self::NotOnHold => "not_on_hold",
             Self::HoldOfCard => "hold_of_card",
             Self::NotPermanent => "reason_not_permanent",
+            Self::InvalidSinceInFuture => "invalid_since_in_future",
         }
     }
 }

@@ -58,7 +58,11 @@ fn card_changes() -> Vec<CardChange> {
 fn commands() -> Vec<Command> {
     let mut commands = vec![Command::Deadline, Command::Expire];
     commands.extend(HoldCause::ALL.into_iter().flat_map(|cause| [Command::Hold { cause }, Command::Lift { cause }]));
-    commands.extend(Reason::ALL.into_iter().flat_map(|reason| [Command::Revoke { reason }, Command::End { reason }]));
+    commands.extend(Reason::ALL.into_iter().flat_map(|reason| {
+        let revoke = |invalid_since| Command::Revoke { reason, invalid_since };
+        let (long_ago, to_come) = (held_since() - TimeDelta::days(1), now() + TimeDelta::seconds(1));
+        [revoke(None), revoke(Some(long_ago)), revoke(Some(now())), revoke(Some(to_come)), Command::End { reason }]
+    }));
     commands.extend(card_changes().into_iter().map(Command::Card));
     commands
 }
@@ -88,7 +92,7 @@ fn each(check: impl Fn(&Case)) {
             }
         }
     }
-    assert_eq!(cases, 2 * 2 * 2 * (2 + 7 + 8) * (2 + 6 + 18 + 16));
+    assert_eq!(cases, 2 * 2 * 2 * (2 + 7 + 8) * (2 + 6 + 45 + 16));
 }
 
 impl Case {
@@ -151,7 +155,7 @@ fn once_more_changes_nothing_more() {
 fn consequences_are_refused_for_a_reason_that_is_none_and_never_else() {
     each(|case| {
         let by_a_person = matches!(case.command, Command::Hold { .. } | Command::Lift { .. } | Command::Revoke { .. });
-        let for_a_hold = matches!(case.command, Command::Revoke { reason } | Command::End { reason } if !reason.is_permanent());
+        let for_a_hold = matches!(case.command, Command::Revoke { reason, .. } | Command::End { reason } if !reason.is_permanent());
         match case.decision {
             Err(LifecycleRefusal::NotPermanent) => assert!(for_a_hold, "{}", case.told()),
             Err(_) => assert!(by_a_person && !for_a_hold, "{}", case.told()),
@@ -164,9 +168,28 @@ fn consequences_are_refused_for_a_reason_that_is_none_and_never_else() {
 fn people_are_told_that_it_has_ended() {
     each(|case| {
         let placed = matches!(case.command, Command::Hold { cause } | Command::Lift { cause } if cause != HoldCause::CardHeld);
-        let revoked = matches!(case.command, Command::Revoke { reason } if reason.is_permanent());
+        let revoked = matches!(case.command, Command::Revoke { reason, .. } if reason.is_permanent());
         if case.certificate.state.is_final() && (placed || revoked) {
             assert_eq!(case.decision, Err(LifecycleRefusal::CertificateEnded), "{}", case.told());
+        }
+    });
+}
+
+#[test]
+fn since_when_it_was_invalid_is_told_if_somebody_says_so_and_it_was_not_on_hold_by_then() {
+    each(|case| {
+        let Command::Revoke { invalid_since, .. } = case.command else {
+            let invalidity = case.after().revocation().and_then(|revocation| revocation.invalidity);
+            return assert_eq!(invalidity, None, "{}", case.told());
+        };
+        if invalid_since.is_some_and(|since| since > now()) {
+            assert!(case.decision.is_err(), "{}", case.told());
+        } else if let Ok(Some(Change::Revoked(revocation))) = case.decision {
+            let expected = match case.certificate.state {
+                State::Held(_) => invalid_since.filter(|since| *since <= held_since()),
+                _ => invalid_since,
+            };
+            assert_eq!(revocation.invalidity, expected, "{}", case.told());
         }
     });
 }

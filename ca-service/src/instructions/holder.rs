@@ -52,7 +52,7 @@ impl CaRole {
                 targets.extend(device.map(|device| Target::Device(device.public_id)));
                 Work::Change {
                     targets,
-                    command: Command::Revoke { reason: *reason },
+                    command: Command::Revoke { reason: *reason, invalid_since: None },
                     signer: Some((phone.kind, phone.serial.clone())),
                     if_none: Refused::new("certificate_unknown", "the certificate that signed is none of this CA's"),
                 }
@@ -103,7 +103,7 @@ impl CardSigned {
         };
         let work = Work::Change {
             targets: vec![Target::Holder(holder.holder_id)],
-            command: Command::Revoke { reason },
+            command: Command::Revoke { reason, invalid_since: None },
             signer: None,
             if_none: Refused::new("target_unknown", "the holder has no certificate that has not ended"),
         };

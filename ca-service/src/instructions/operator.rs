@@ -43,7 +43,9 @@ impl CaRole {
         match signed.instruction() {
             OperatorInstruction::Hold { target: which, cause, .. } => Ok(Ok(change(which, Command::Hold { cause: *cause }))),
             OperatorInstruction::Lift { target: which, cause, .. } => Ok(Ok(change(which, Command::Lift { cause: *cause }))),
-            OperatorInstruction::Revoke { target: which, reason, .. } => Ok(Ok(change(which, Command::Revoke { reason: *reason }))),
+            OperatorInstruction::Revoke { target: which, reason, invalid_since, .. } => {
+                Ok(Ok(change(which, Command::Revoke { reason: *reason, invalid_since: *invalid_since })))
+            }
             OperatorInstruction::Erase { device, .. } => {
                 let if_none = Refused::new("nothing_to_erase", "no certificate in this device was revoked");
                 self.command_device(device, DeviceAction::Erase, |state| state == CertificateState::Revoked, if_none, now)

@@ -85,7 +85,7 @@ impl Verified {
             signed: Signed { challenge: None, by: Origin::KeyReport },
             work: Work::Change {
                 targets: vec![Target::PublicKey(report.public_key_sha256())],
-                command: Command::Revoke { reason: RevocationReason::KeyCompromise },
+                command: Command::Revoke { reason: RevocationReason::KeyCompromise, invalid_since: None },
                 signer: None,
                 if_none: Refused::new("key_unknown", "no certificate with this key has not ended"),
             },

@@ -150,6 +150,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry(Group::Instruction, "not_on_hold", 409, "Not on hold for this cause"),
     entry(Group::Instruction, "hold_of_card", 409, "A hold that follows the card"),
     entry(Group::Instruction, "reason_not_permanent", 422, "A hold is no reason to revoke"),
+    entry(Group::Instruction, "invalid_since_in_future", 422, "Invalid since a time to come"),
     entry(Group::Instruction, "certificate_unknown", 422, "Certificate unknown here"),
     entry(Group::Instruction, "target_unknown", 422, "Nothing there to be changed"),
     entry(Group::Instruction, "nothing_to_erase", 409, "Nothing to erase"),

@@ -63,7 +63,7 @@ impl TestDatabase {
     /// Revokes a certificate, or places an operator's hold on it.
     pub fn revoke(&self, ca_key: CaKeyId, serial: &SerialNumber, revocation: Revocation) {
         let Revocation { at, reason, .. } = revocation;
-        let command = if reason.is_permanent() { Command::Revoke { reason } } else { Command::Hold { cause: HoldCause::Operator } };
+        let command = if reason.is_permanent() { Command::Revoke { reason, invalid_since: None } } else { Command::Hold { cause: HoldCause::Operator } };
         self.command(ca_key, serial, command, at);
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn change(
 
 const LOST: Command = Command::Hold { cause: HoldCause::PhoneLost };
 const FOUND: Command = Command::Lift { cause: HoldCause::PhoneLost };
-const REVOKE: Command = Command::Revoke { reason: RevocationReason::KeyCompromise };
+const REVOKE: Command = Command::Revoke { reason: RevocationReason::KeyCompromise, invalid_since: None };
 
 fn holder(sample: &Sample) -> Target {
     Target::Holder(sample.holder_id.clone())
@@ -131,7 +131,7 @@ on_each_database! {
         assert_eq!(lifted.iter().map(|changed| changed.id).collect::<Vec<_>>(), issued.certificates[..1]);
         assert_eq!(change(store, holder(&sample), FOUND, &policy, 12), Err("not_on_hold"));
         let position = store.reader().position().unwrap();
-        assert_eq!(change(store, holder(&sample), Command::Revoke { reason: RevocationReason::CertificateHold }, &policy, 13), Err("reason_not_permanent"));
+        assert_eq!(change(store, holder(&sample), Command::Revoke { reason: RevocationReason::CertificateHold, invalid_since: None }, &policy, 13), Err("reason_not_permanent"));
         assert_eq!(store.reader().position().unwrap(), position);
     }
 

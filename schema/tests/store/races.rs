@@ -61,7 +61,7 @@ on_each_database! {
             let target = Target::Serial { serial: sample.serial(Signature), kind: None };
             let (_, revoked) = race(
                 || change(&store.writer(), &target, Command::Hold { cause: HoldCause::PhoneLost }),
-                || change(&other.writer(), &target, Command::Revoke { reason: RevocationReason::KeyCompromise }),
+                || change(&other.writer(), &target, Command::Revoke { reason: RevocationReason::KeyCompromise, invalid_since: None }),
             );
             assert!(revoked && stored(&store.reader())[&id].is_final());
             assert!(store.reader().holds(id).unwrap().is_empty());

@@ -27,9 +27,13 @@ fn each_instruction_is_read() {
         OperatorInstruction::Revoke {
             target: Target::Holder("h".to_owned()),
             reason: RevocationReason::CaCompromise,
+            invalid_since: None,
             ticket: ticket.clone()
         }
     );
+    let since = r#"{"action":"revoke","target":{"serial":"01"},"reason":"keyCompromise","invalid_since":"2026-01-02T12:04:05+09:00","ticket":"t"}"#;
+    let OperatorInstruction::Revoke { invalid_since, .. } = read(since).unwrap() else { panic!("not a revocation") };
+    assert_eq!(invalid_since, Some("2026-01-02T03:04:05Z".parse().unwrap()));
     assert_eq!(
         read(&format!(r#"{{"action":"erase","device":"{DEVICE}","ticket":"t"}}"#)).unwrap(),
         OperatorInstruction::Erase { device, ticket }

@@ -2,14 +2,15 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::Action;
 use crate::card::identity::KeyIdentifier;
 use crate::digest::Sha256Digest;
 use crate::instruction::statement::{
-    digest, key_identifier, operators_cause, optional_digest, optional_permanent_reason, optional_public_id, optional_serial,
-    permanent_reason, public_id,
+    digest, key_identifier, operators_cause, optional_digest, optional_past_time, optional_permanent_reason, optional_public_id,
+    optional_serial, permanent_reason, public_id,
 };
 use crate::kind::CertificateKind;
 use crate::lifecycle::HoldCause;
@@ -54,6 +55,10 @@ pub enum OperatorInstruction {
         /// Why: any reason but a hold.
         #[serde(deserialize_with = "permanent_reason")]
         reason: RevocationReason,
+        /// Since when it has been invalid, if that is known to be earlier than now: the key was out of its holder's hands. Relying parties are told
+        /// (invalidityDate, RFC 5280 section 5.3.2).
+        #[serde(default, deserialize_with = "optional_past_time")]
+        invalid_since: Option<DateTime<Utc>>,
         /// What was reported.
         ticket: Ticket,
     },
