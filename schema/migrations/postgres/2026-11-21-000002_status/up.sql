@@ -42,6 +42,11 @@ ALTER TABLE crl ADD COLUMN octets BIGINT CHECK (octets >= 1);
 ALTER TABLE crl ADD COLUMN sha256 BYTEA CHECK (octet_length(sha256) = 32);
 -- When its pieces were removed.
 ALTER TABLE crl ADD COLUMN pruned_at BIGINT;
+-- When and why it was not published.
+ALTER TABLE crl ADD COLUMN failed_at BIGINT;
+ALTER TABLE crl ADD COLUMN failure TEXT CHECK (octet_length(failure) BETWEEN 1 AND 1000);
+ALTER TABLE crl ADD CHECK ((failed_at IS NULL) = (failure IS NULL));
+ALTER TABLE crl ADD CHECK (state = 1 OR failure IS NULL);
 UPDATE crl SET cause = 'regular', octets = octet_length(b.der), sha256 = sha256(b.der)
     FROM crl_body AS b WHERE b.ca_key_id = crl.ca_key_id AND b.number = crl.number AND crl.state = 2;
 ALTER TABLE crl ADD CHECK ((state = 2) = (cause IS NOT NULL));
@@ -86,12 +91,15 @@ CREATE TABLE revocation_latency (
     stage SMALLINT NOT NULL CHECK (stage IN (1, 2)),
     -- Unix minutes.
     minute BIGINT NOT NULL CHECK (minute >= 0),
-    count BIGINT NOT NULL CHECK (count >= 1),
+    count BIGINT NOT NULL CHECK (count >= 0),
     sum_milliseconds BIGINT NOT NULL CHECK (sum_milliseconds >= 0),
     max_milliseconds BIGINT NOT NULL CHECK (max_milliseconds BETWEEN 0 AND sum_milliseconds),
     -- How many took no longer than each of the bounds in src/latency.rs, and longer than the bound before.
     buckets TEXT NOT NULL CHECK (octet_length(buckets) <= 4096 AND buckets::json IS NOT NULL),
-    PRIMARY KEY (stage, minute)
+    -- How many more were given up: they were not told in time.
+    lost BIGINT NOT NULL CHECK (lost >= 0),
+    PRIMARY KEY (stage, minute),
+    CHECK (count + lost >= 1)
 );
 
 -- Certificates that nobody holds, with which relying parties try their checks.

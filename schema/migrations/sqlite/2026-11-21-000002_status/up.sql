@@ -65,6 +65,9 @@ CREATE TABLE crl (
     sha256 BLOB CHECK (octet_length(sha256) = 32),
     -- When its pieces were removed.
     pruned_at INTEGER,
+    -- When and why it was not published.
+    failed_at INTEGER,
+    failure TEXT CHECK (octet_length(failure) BETWEEN 1 AND 1000),
     PRIMARY KEY (ca_key_id, number),
     FOREIGN KEY (ca_key_id, shard) REFERENCES crl_shard (ca_key_id, shard),
     CHECK ((state = 2) = (cause IS NOT NULL)),
@@ -74,6 +77,8 @@ CREATE TABLE crl (
     CHECK ((state = 2) = (event_position IS NOT NULL)),
     CHECK ((state = 2) = (octets IS NOT NULL)),
     CHECK ((state = 2) = (sha256 IS NOT NULL)),
+    CHECK ((failed_at IS NULL) = (failure IS NULL)),
+    CHECK (state = 1 OR failure IS NULL),
     CHECK (next_update IS NULL OR next_update > this_update)
 ) STRICT;
 INSERT INTO crl (ca_key_id, number, shard, state, reserved_at, cause, this_update, next_update, entries, event_position, octets, sha256)
@@ -122,12 +127,15 @@ CREATE TABLE revocation_latency (
     stage INTEGER NOT NULL CHECK (stage IN (1, 2)),
     -- Unix minutes.
     minute INTEGER NOT NULL CHECK (minute >= 0),
-    count INTEGER NOT NULL CHECK (count >= 1),
+    count INTEGER NOT NULL CHECK (count >= 0),
     sum_milliseconds INTEGER NOT NULL CHECK (sum_milliseconds >= 0),
     max_milliseconds INTEGER NOT NULL CHECK (max_milliseconds BETWEEN 0 AND sum_milliseconds),
     -- How many took no longer than each of the bounds in src/latency.rs, and longer than the bound before.
     buckets TEXT NOT NULL CHECK (octet_length(buckets) <= 4096 AND json_valid(buckets)),
-    PRIMARY KEY (stage, minute)
+    -- How many more were given up: they were not told in time.
+    lost INTEGER NOT NULL CHECK (lost >= 0),
+    PRIMARY KEY (stage, minute),
+    CHECK (count + lost >= 1)
 ) STRICT, WITHOUT ROWID;
 
 -- Certificates that nobody holds, with which relying parties try their checks.
