@@ -1,6 +1,7 @@
 //! What changed of certificates' statuses, for those who keep what they have read.
 
 use ca_core::issuer::CaKeyId;
+use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, Utc};
 
@@ -47,6 +48,8 @@ pub struct StatusChange {
     pub shard: u16,
     /// What happened.
     pub kind: StatusChangeKind,
+    /// Why it is revoked or held at the time of reading, if it is: of a revocation, its reason, which is for ever.
+    pub reason: Option<RevocationReason>,
 }
 
 impl Reader {
@@ -56,7 +59,7 @@ impl Reader {
         self.read(|session| {
             // Read first: whatever has a position up to this one is committed, and seen by what is read next.
             let until = event::position(session)?.0.min(position.0.saturating_add(SPAN));
-            let changes = sql("SELECT e.position, e.at, c.ca_key_id, c.serial, c.shard, e.kind FROM event AS e \
+            let changes = sql("SELECT e.position, e.at, c.ca_key_id, c.serial, c.shard, e.kind, c.reason FROM event AS e \
                  CROSS JOIN certificate AS c WHERE e.position > ? AND e.position <= ? AND c.id = e.certificate_id \
                  AND e.kind IN ('certificate.issued', 'certificate.held', 'certificate.hold_added', 'certificate.hold_lifted', \
                  'certificate.released', 'certificate.revoked', 'certificate.expired') ORDER BY e.position LIMIT ?")
@@ -71,6 +74,7 @@ impl Reader {
                     serial: row.serial()?,
                     shard: codes::shard(row.small()?)?,
                     kind: kind(&row.text()?)?,
+                    reason: row.optional_small()?.map(codes::reason).transpose()?,
                 })
             })?;
             let is_full = changes.len() >= limit as usize;

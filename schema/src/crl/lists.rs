@@ -13,7 +13,7 @@ use crate::sql::{Fields, sql};
 use crate::transaction::Transaction;
 
 /// The columns that [`decode`] takes.
-const COLUMNS: &str = "ca_key_id, shard, number, this_update, next_update, entries, octets, sha256, event_position, cause";
+pub(super) const COLUMNS: &str = "ca_key_id, shard, number, this_update, next_update, entries, octets, sha256, event_position, cause";
 
 /// Which published lists are kept for download. The two newest of each scope, and the last, always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

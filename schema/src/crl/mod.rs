@@ -5,6 +5,7 @@
 
 mod chunks;
 mod entries;
+mod kept;
 mod lists;
 mod scopes;
 mod whole;
@@ -17,6 +18,7 @@ use crate::event::EventPosition;
 use crate::fault::StoreFault;
 
 pub use entries::{GATE_CHANGES, GateCount, ListedRevocation};
+pub use kept::CrlFailure;
 pub use lists::{CrlRetention, PrunedCrl};
 pub use scopes::{CrlScope, RetireRefusal};
 pub use whole::StoredCrl;
@@ -79,4 +81,12 @@ pub struct PublishedCrl {
     pub event_position: EventPosition,
     /// What it was made for.
     pub cause: CrlCause,
+}
+
+impl PublishedCrl {
+    /// Whether every machine that gives out lists should have it as long as it is kept: lists made at once are soon followed by
+    /// others, and those that were not in force when a machine looked are not fetched later.
+    pub fn is_for_every_shelf(&self) -> bool {
+        self.cause != CrlCause::Revocation
+    }
 }

@@ -66,3 +66,34 @@ on_each_database! {
         assert_eq!(store.reader().crl(key, numbers[0]).unwrap(), None);
     }
 }
+
+on_each_database! {
+    fn why_a_list_was_not_published_is_known_until_one_is(store) {
+        let key = add_ca_keys(&store.writer())[0];
+        let failure = || store.reader().crl_failure(key, 0).unwrap().map(|failure| (failure.number, failure.reason));
+        publish(store, crl(key, reserve(store.database(), key))).unwrap();
+        assert_eq!(failure(), None);
+        let failed = reserve(store.database(), key);
+        let fail = |number, reason: &'static str| store.writer().write(move |tx| tx.fail_crl(key, number, reason, moment(5)));
+        store.writer().write(move |tx| tx.append_crl_chunk(key, failed, 0, b"half a list")).unwrap();
+        fail(failed, "certificate 01 is missing").unwrap();
+        assert_eq!(failure(), Some((failed, "certificate 01 is missing".to_owned())));
+        assert_eq!(store.reader().count_for_test(&format!("SELECT COUNT(*) FROM crl_chunk WHERE number = {failed}")).unwrap(), 0);
+        assert!(matches!(fail(1, "published already"), Err(StoreFault::Misuse(_))));
+        let long: &'static str = Box::leak("長".repeat(1_000).into_boxed_str());
+        fail(reserve(store.database(), key), long).unwrap();
+        assert_eq!(failure().unwrap().1.len(), 999);
+        publish(store, crl(key, reserve(store.database(), key))).unwrap();
+        assert_eq!(failure(), None);
+        assert_eq!(store.reader().crls_kept(key, 0).unwrap().iter().map(|list| list.number).collect::<Vec<_>>(), [4, 1]);
+    }
+
+    fn a_new_leader_removes_what_was_stored_of_lists_that_were_never_published(store) {
+        let key = add_ca_keys(&store.writer())[0];
+        publish(store, crl(key, reserve(store.database(), key))).unwrap();
+        let left = reserve(store.database(), key);
+        store.writer().write(move |tx| tx.append_crl_chunk(key, left, 0, b"half a list")).unwrap();
+        assert_eq!(store.writer().write(move |tx| tx.clear_unpublished_crls(key, 0)).unwrap(), 1);
+        assert_eq!(store.reader().count_for_test("SELECT COUNT(*) FROM crl_chunk").unwrap(), 1, "the published list's stays");
+    }
+}
