@@ -5,7 +5,7 @@
 //! when ([`schedule`], [`settings`]), takes the entries from the store page by page and publishes in one transaction. [`http`]
 //! gives the latest lists, and the CA certificates, to whoever asks.
 
-pub mod entry;
+pub mod before;
 pub mod follower;
 pub mod gate;
 pub mod http;
@@ -15,8 +15,8 @@ pub mod read_back;
 pub mod schedule;
 pub mod settings;
 
+pub use before::gate::GateFault;
 pub use follower::Cause;
-pub use gate::GateFault;
 pub use http::DownloadService;
 pub use publisher::{PublishFault, Published, Publisher};
 pub use schedule::Schedule;

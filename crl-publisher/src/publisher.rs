@@ -13,10 +13,10 @@ use schema::crl::StoredCrl;
 use schema::lease::Lease;
 use schema::{Event, EventKind, EventPosition, Reader, StoreFault, Wake, Writer};
 
-use crate::entry::RevokedCertificate;
+use crate::before::entry::RevokedCertificate;
 use crate::follower::{Cause, Follower, Latest};
-use crate::gate::{self, GateFault, Standing};
-use crate::list::{self, Entries, Heading, ListFault};
+use crate::before::gate::{self, GateFault, Standing};
+use crate::before::list::{self, Entries, Heading, ListFault};
 use crate::schedule::Schedule;
 use crate::settings::{AtOnce, CrlSettings, SettingsRefusal};
 

@@ -12,7 +12,7 @@ use ca_core::kind::CertificateKind;
 use ca_core::revocation::{Revocation, RevocationReason as Reason};
 use ca_core::signer::KeyType;
 use chrono::{DateTime, TimeDelta, Utc};
-use crl_publisher::read_back::ReadBack;
+use crl_publisher::before::read_back::ReadBack;
 use crl_publisher::{AtOnce, Cause, CrlSettings, GateFault, PublishFault, Published, Publisher};
 use schema::StoreFault;
 use schema::lease::Lease;

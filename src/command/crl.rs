@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ca_core::kind::CertificateKind;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use crl_publisher::read_back::ReadBack;
+use crl_publisher::before::read_back::ReadBack;
 use serde_json::{Value, json};
 
 use super::SettingsArgument;

@@ -11,8 +11,8 @@ use ca_core::revocation::{Revocation, RevocationReason};
 use ca_core::serial::SerialNumber;
 use ca_core::signer::{FileSigner, KeyType};
 use chrono::{DateTime, Utc};
-use crl_publisher::entry::RevokedCertificate;
-use crl_publisher::list::Entries;
+use crl_publisher::before::entry::RevokedCertificate;
+use crl_publisher::before::list::Entries;
 use policies::Policies;
 
 pub fn urls(label: &str) -> CaUrls {

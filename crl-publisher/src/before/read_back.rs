@@ -9,7 +9,7 @@ use spki::AlgorithmIdentifierOwned;
 use x509_cert::ext::Extensions;
 use x509_cert::time::Time;
 
-use crate::entry::RevokedCertificate;
+use crate::before::entry::RevokedCertificate;
 
 /// A CertificateList taken apart (RFC 5280 section 5.1). It borrows from the octets read.
 ///

@@ -10,9 +10,9 @@ use der::{Decode, Encode};
 use schema::StoreFault;
 use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 
-use crate::entry::RevokedCertificate;
-use crate::list::{Heading, issuing_distribution_point};
-use crate::read_back::ReadBack;
+use crate::before::entry::RevokedCertificate;
+use crate::before::list::{Heading, issuing_distribution_point};
+use crate::before::read_back::ReadBack;
 
 /// A list must not be published: it is not what it should be. Ours to find out why; the list before it stays in force.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ use der::{Encode, Header, Tag, TagNumber};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 
-use crate::entry::RevokedCertificate;
+use crate::before::entry::RevokedCertificate;
 
 /// A list being written: TBSCertList (RFC 5280 section 5.1).
 ///
