@@ -21,12 +21,21 @@ use crate::CaFault;
 use crate::role::CaRole;
 
 /// What the feed's cursor is called in the store.
-const FEED: &str = "back-office";
+pub(crate) const FEED: &str = "back-office";
 /// Events of one page of the feed.
 const PAGE: u32 = 500;
 /// Events that are applied in one transaction: so few that whoever else writes has its turn in between, so many that a million
 /// are done in minutes.
 pub(crate) const AT_ONCE: u32 = 256;
+
+/// What reading the feed came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FeedReading {
+    /// Its events.
+    pub(crate) events: usize,
+    /// The certificates that they changed.
+    pub(crate) changed: usize,
+}
 
 /// What an entry of the feed means.
 enum Heard {
@@ -63,46 +72,56 @@ impl CaRole {
     ///
     /// The cursor is stored after the events of its page, so that a crash repeats events and loses none.
     pub fn follow_feed(&self) -> Result<usize, CaFault> {
-        let mut count = 0;
+        Ok(self.read_feed(FEED, |_| {})?.events)
+    }
+
+    /// Reads the feed to its end from where the cursor of this name stands: at its beginning, if there is none. `progress` is told how
+    /// many events have been read.
+    pub(crate) fn read_feed(&self, name: &str, mut progress: impl FnMut(usize)) -> Result<FeedReading, CaFault> {
+        let mut reading = FeedReading::default();
         loop {
             self.go_on()?;
-            let cursor = self.reader.feed_cursor(FEED)?.unwrap_or_default();
+            let cursor = self.reader.feed_cursor(name)?.unwrap_or_default();
             let page = self.back_office.card_events(&cursor, PAGE)?;
-            count += page.items.len();
+            reading.events += page.items.len();
             let mut events = Vec::with_capacity(page.items.len());
             for item in page.items {
                 match readable(item) {
                     Some(Heard::Card(event)) => events.push(event),
                     Some(Heard::Batch(batch)) => {
                         // In the feed's order: what a batch comes after is not to look as if it had come after the batch.
-                        self.apply(std::mem::take(&mut events))?;
+                        reading.changed += self.apply(std::mem::take(&mut events))?;
                         self.start_batch(batch)?;
                     }
                     None => {}
                 }
             }
-            self.apply(events)?;
+            reading.changed += self.apply(events)?;
+            progress(reading.events);
             let next = page.cursor.clone();
             if next != cursor {
-                self.write(move |tx| tx.set_feed_cursor(FEED, &next))?;
+                let name = name.to_owned();
+                self.write(move |tx| tx.set_feed_cursor(&name, &next))?;
             }
             if !page.more {
                 self.heard(Channel::Feed)?;
-                return Ok(count);
+                return Ok(reading);
             }
         }
     }
 
-    /// Applies events, a few hundred in a transaction.
-    pub(crate) fn apply(&self, mut events: Vec<CardEvent>) -> Result<(), CaFault> {
+    /// Applies events, a few hundred in a transaction; how many certificates that changed.
+    pub(crate) fn apply(&self, mut events: Vec<CardEvent>) -> Result<usize, CaFault> {
+        let mut count = 0;
         while !events.is_empty() {
             let rest = events.split_off(events.len().min(AT_ONCE as usize));
             let some = std::mem::replace(&mut events, rest);
             let (policy, now) = (self.lifecycle.clone(), self.clock.now());
             let changed = self.write(move |tx| tx.apply_card_events(&some, &policy, now))?;
             metrics::counter!("tsunagi_ca_cascaded_changes_total").increment(changed.len() as u64);
+            count += changed.len();
         }
-        Ok(())
+        Ok(count)
     }
 
     fn start_batch(&self, batch: NewBatch) -> Result<(), CaFault> {

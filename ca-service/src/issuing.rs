@@ -107,6 +107,7 @@ impl CaRole {
         let (verified, more) = self.ask_back_office(verified)?;
         refused.extend(more);
         self.steps.reached(IssuanceStep::Verified);
+        self.open_shards()?;
         let (linted, more) = self.make(verified, now)?;
         refused.extend(more);
         self.steps.reached(IssuanceStep::Linted);

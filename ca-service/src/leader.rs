@@ -15,10 +15,22 @@ const LEASE: &str = "ca";
 const LEASE_SECONDS: i64 = 15;
 
 impl CaRole {
-    /// Takes or keeps the lead; whether this process has it.
+    /// Takes or keeps the lead; whether this process has it. Nobody has it while the store is restored and not reconciled.
     pub fn lead(&self) -> Result<bool, CaFault> {
+        self.take_lead(false)
+    }
+
+    /// The same for whoever reconciles a restored store, and only while it is to be reconciled.
+    pub fn lead_reconciliation(&self) -> Result<bool, CaFault> {
+        self.take_lead(true)
+    }
+
+    fn take_lead(&self, to_reconcile: bool) -> Result<bool, CaFault> {
         let (owner, now) = (self.owner.clone(), self.clock.now());
-        let lease = self.writer.write(move |tx| tx.acquire_lease(LEASE, &owner, now, Duration::seconds(LEASE_SECONDS)))?;
+        let lease = self.writer.write(move |tx| match tx.is_reconciling()? == to_reconcile {
+            true => tx.acquire_lease(LEASE, &owner, now, Duration::seconds(LEASE_SECONDS)),
+            false => Ok(None),
+        })?;
         let leads = lease.is_some();
         *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = lease;
         Ok(leads)
@@ -26,7 +38,7 @@ impl CaRole {
 
     /// Gives up the lead, if this process has it, so that the next need not wait until it runs out. For the end, when nothing
     /// is done under it any more.
-    pub(crate) fn stand_down(&self) {
+    pub fn stand_down(&self) {
         let Some(lease) = self.lease.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let now = self.clock.now();
         if let Err(fault) = self.writer.write(move |tx| tx.release_lease(&lease, now)) {

@@ -107,6 +107,8 @@ pub struct CaRole {
     pub(crate) owner: String,
     pub(crate) lease: Mutex<Option<Lease>>,
     pub(crate) in_hand: Mutex<HashSet<ApplicationId>>,
+    /// The lease's epoch under which the CRL shards were opened.
+    pub(crate) shards_opened: Mutex<Option<i64>>,
     pub(crate) wordings: Wordings,
     timetables: Vec<(ScheduleName, Timetable)>,
     pub(crate) evidence: EvidenceAges,
@@ -157,6 +159,7 @@ impl CaRole {
             owner: parts.owner,
             lease: Mutex::new(None),
             in_hand: Mutex::default(),
+            shards_opened: Mutex::default(),
             evidence: EvidenceAges::default(),
             stale_since: Mutex::default(),
             telling: Mutex::default(),

@@ -1,5 +1,7 @@
 //! What an administrator may choose about CRLs.
 
+use std::num::NonZeroU16;
+
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +25,9 @@ pub struct CrlSettings {
     pub interval_seconds: u32,
     /// The seconds after which a failed attempt is repeated. Default 10.
     pub retry_seconds: u32,
+    /// Over how many lists the new certificates of each CA key are spread, 1 to 1,024. Each names its list for ever: another number
+    /// moves no certificate that is issued, and lists once named go on. Default 1.
+    pub shards: NonZeroU16,
     /// How many revoked certificates are read from the store at a time. Default 1,000.
     pub page_entries: u32,
     /// The seconds for which an HTTP cache may repeat a list. Default 10.
@@ -48,6 +53,7 @@ impl Default for CrlSettings {
             delay_milliseconds: 200,
             interval_seconds: 1,
             retry_seconds: 10,
+            shards: NonZeroU16::MIN,
             page_entries: 1_000,
             cache_seconds: 10,
         }
@@ -84,6 +90,7 @@ impl CrlSettings {
             ("delay_milliseconds", self.delay_milliseconds, 0, 3_600_000),
             ("interval_seconds", self.interval_seconds, 0, 86_400),
             ("retry_seconds", self.retry_seconds, 1, 3_600),
+            ("shards", u32::from(self.shards.get()), 1, 1_024),
             ("page_entries", self.page_entries, 1, 100_000),
             ("cache_seconds", self.cache_seconds, 0, 86_400),
         ];

@@ -84,7 +84,7 @@ impl NewCertificate {
             kind: signed.kind(),
             ca_key: signed.ca_key(),
             serial: signed.serial().clone(),
-            shard: 0,
+            shard: signed.shard(),
             der: signed.der().to_vec(),
             not_before: signed.not_before(),
             not_after: signed.not_after(),

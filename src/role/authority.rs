@@ -16,7 +16,8 @@ use crate::installation::{Installation, read_file, read_passphrase};
 
 /// Starts the role's threads.
 pub(super) fn start(installation: &Installation, steps: Arc<dyn Steps>, stop: &Arc<AtomicBool>) -> Result<Vec<JoinHandle<()>>, Failure> {
-    let issuers = installation.issuers()?;
+    let shards = installation.settings.crl.shards;
+    let issuers: Vec<_> = installation.issuers()?.into_iter().map(|issuer| issuer.in_shards(shards)).collect();
     if issuers.is_empty() {
         return Err(Failure::settings("the store has no CA key: was it made by `tsunagi init`?"));
     }
