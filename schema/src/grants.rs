@@ -38,6 +38,8 @@ const RA: Grants = &[
     ("lookup", "INSERT (verifier, purpose, question, found, at)"),
     ("event", "SELECT"),
     ("event_counter", "SELECT"),
+    ("revocation_latency", "SELECT"),
+    ("test_certificate", "SELECT (certificate_id, status)"),
 ];
 
 /// The CA role. It adds and decides, but does not delete (old beacons, refusals that became events, holds that ended and the octets of

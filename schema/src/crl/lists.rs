@@ -46,6 +46,15 @@ impl Reader {
         })
     }
 
+    /// The highest number of the CRLs that were published of a CA key, whichever its shard: a cheap way to see that there is a new one.
+    pub fn latest_crl_number(&self, ca_key: CaKeyId) -> Result<Option<u64>, StoreFault> {
+        self.read(|session| {
+            sql("SELECT number FROM crl WHERE ca_key_id = ? AND state = 2 ORDER BY number DESC LIMIT 1")
+                .bind(ca_key.0)
+                .optional(session, |row| row.unsigned())
+        })
+    }
+
     /// The CRL that was published last in each scope that has one, by CA key and shard: what is there for download.
     pub fn latest_crls(&self) -> Result<Vec<PublishedCrl>, StoreFault> {
         self.read(|session| {

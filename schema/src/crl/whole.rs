@@ -35,11 +35,6 @@ impl Reader {
         self.latest_crl_in(ca_key, 0)?.map(|crl| self.whole(&crl)).transpose()
     }
 
-    /// The number of the CRL that was published last for a CA key: a cheap way to see that there is a new one.
-    pub fn latest_crl_number(&self, ca_key: CaKeyId) -> Result<Option<u64>, StoreFault> {
-        Ok(self.latest_crl_in(ca_key, 0)?.map(|crl| crl.number))
-    }
-
     /// A published CRL.
     pub fn crl(&self, ca_key: CaKeyId, number: u64) -> Result<Option<StoredCrl>, StoreFault> {
         self.crl_in(ca_key, 0, number)?.map(|crl| self.whole(&crl)).transpose()
