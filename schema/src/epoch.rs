@@ -47,7 +47,7 @@ impl Reader {
 
 impl Transaction<'_> {
     /// The database was found restored: a new epoch begins, `at_least` this one, and from now on nothing is issued and no hold is
-    /// lifted until [`Self::end_reconciliation`]. `crl_numbers` are the highest known to have been given out: later ones are higher.
+    /// lifted until [`Self::end_reconciliation`]. Every lease is fenced off. `crl_numbers` are the highest known to have been given out: later ones are higher.
     /// Returns the epoch.
     pub fn begin_epoch(&mut self, at_least: u64, crl_numbers: &[(CaKeyId, u64)], now: DateTime<Utc>) -> Result<u64, StoreFault> {
         let epoch = sql("UPDATE store_meta SET epoch = CASE WHEN epoch + 1 < ? THEN ? ELSE epoch + 1 END, \
@@ -57,15 +57,19 @@ impl Transaction<'_> {
         .bind(now)
         .optional(self.session, |row| row.unsigned())?
         .ok_or(StoreFault::Corrupt("store_meta is empty"))?;
-        for (ca_key, number) in crl_numbers {
-            sql("UPDATE ca_key SET last_crl_number = ? WHERE id = ? AND last_crl_number < ?")
-                .bind(codes::stored(*number)?)
-                .bind(ca_key.0)
-                .bind(codes::stored(*number)?)
-                .execute(self.session)?;
-        }
+        crl_numbers.iter().try_for_each(|(ca_key, number)| self.raise_crl_number(*ca_key, *number))?;
+        // Whoever leads knows things that the database has forgotten: all leads end, also those that were restored with it.
+        sql("UPDATE lease SET epoch = epoch + 1, expires_at = ?").bind(DateTime::UNIX_EPOCH).execute(self.session)?;
         self.emit(NewEvent::new(EventKind::EpochBegan, now, json!({"epoch": epoch})));
         Ok(epoch)
+    }
+
+    /// Whether the database is restored and not reconciled; no epoch begins, and none is reconciled, before this transaction's end.
+    pub fn is_reconciling(&mut self) -> Result<bool, StoreFault> {
+        let lock = self.session.share_lock();
+        sql(format!("SELECT reconciling_since FROM store_meta{lock}"))
+            .optional(self.session, |row| Ok(row.optional_time()?.is_some()))?
+            .ok_or(StoreFault::Corrupt("store_meta is empty"))
     }
 
     /// What the restored database had forgotten is in it again. Returns whether that was still awaited.
@@ -76,6 +80,16 @@ impl Transaction<'_> {
             self.emit(NewEvent::new(EventKind::Reconciled, now, json!({"epoch": epoch})));
         }
         Ok(ended.is_some())
+    }
+
+    /// CRL numbers of a CA key given out from now on are above this one, which was found to have been published.
+    pub fn raise_crl_number(&mut self, ca_key: CaKeyId, number: u64) -> Result<(), StoreFault> {
+        sql("UPDATE ca_key SET last_crl_number = ? WHERE id = ? AND last_crl_number < ?")
+            .bind(codes::stored(number)?)
+            .bind(ca_key.0)
+            .bind(codes::stored(number)?)
+            .execute(self.session)?;
+        Ok(())
     }
 
     /// Fails while the store is not reconciled; otherwise no epoch begins before this transaction's end.

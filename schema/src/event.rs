@@ -281,7 +281,10 @@ pub(crate) fn position(session: &mut Session) -> Result<EventPosition, StoreFaul
 
 /// Gives the events their positions and stores them: the last thing a transaction does, because whoever has the counter's
 /// row keeps every other writer from committing events.
-pub(crate) fn append(session: &mut Session, events: &[NewEvent]) -> Result<Option<EventPosition>, StoreFault> {
+///
+/// `seen` is a position that was seen committed before the transaction began. A counter below it is that of a database restored under
+/// this process: there the only thing written is the beginning of a new epoch, and what comes after it.
+pub(crate) fn append(session: &mut Session, events: &[NewEvent], seen: EventPosition) -> Result<Option<EventPosition>, StoreFault> {
     if events.is_empty() {
         return Ok(None);
     }
@@ -290,6 +293,9 @@ pub(crate) fn append(session: &mut Session, events: &[NewEvent]) -> Result<Optio
         .bind(count)
         .optional(session, |row| row.big())?
         .ok_or(StoreFault::Corrupt("event_counter is empty"))?;
+    if last - count < seen.0 && events[0].kind != EventKind::EpochBegan {
+        return Err(StoreFault::WentBack);
+    }
     let rows: Vec<_> = (last - count + 1..).zip(events).map(|(position, event)| (position, event, event.data.to_string())).collect();
     for some in few_sizes(&rows) {
         let values = value_rows(some.len(), 6);

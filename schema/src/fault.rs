@@ -55,6 +55,9 @@ pub enum StoreFault {
     /// The database was restored, and it is not yet known what it has forgotten: nothing is issued and no hold is lifted.
     #[error("store_reconciling: the database was restored and is not reconciled yet; \"tsunagi restore reconcile\" does it")]
     Reconciling,
+    /// The database has forgotten what this process has seen committed: nothing is written on top of that before a new epoch begins.
+    #[error("the database went back: it has forgotten events that this process has seen")]
+    WentBack,
     /// Another owner holds the lease now.
     #[error("the lease {0:?} has passed to another owner")]
     Fenced(String),

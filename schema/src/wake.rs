@@ -58,6 +58,12 @@ impl Wake {
         self.committed.notify_all();
     }
 
+    /// The database was found restored, with this position: what was known of later ones is forgotten.
+    pub fn restart(&self, position: EventPosition) {
+        *self.lock() = position;
+        self.moved.notify_all();
+    }
+
     pub(crate) fn advance(&self, position: EventPosition) {
         {
             let mut known = self.lock();

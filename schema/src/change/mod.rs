@@ -1,6 +1,7 @@
 //! Changes of certificates, by people or because the time has come: decided purely, written with exactly one event for each.
 
 mod origin;
+mod put_back;
 pub(crate) mod standing;
 
 use ca_core::digest::Sha256Digest;

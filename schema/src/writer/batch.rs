@@ -77,7 +77,7 @@ pub(crate) fn run(
     wake: &Wake,
 ) {
     let started = Instant::now();
-    let outcome = attempts(jobs, session, connect);
+    let outcome = attempts(jobs, session, connect, wake.position());
     match outcome {
         Ok(Attempted::RolledBack) => {}
         Ok(Attempted::Committed(moved)) => {
@@ -101,6 +101,7 @@ fn attempts(
     jobs: &mut [Box<dyn Job>],
     slot: &mut Option<Session>,
     connect: impl Fn() -> Result<Session, StoreFault>,
+    seen: EventPosition,
 ) -> Result<Attempted, StoreFault> {
     let mut attempt = 1;
     // Pieces hardly ever fail, and savepoints cost as much as a statement each: the batch is first run without them.
@@ -110,7 +111,7 @@ fn attempts(
             Some(session) => session,
             None => slot.insert(connect()?),
         };
-        let failure = match fill(jobs, session, isolation, attempt == ATTEMPTS) {
+        let failure = match fill(jobs, session, isolation, attempt == ATTEMPTS, seen) {
             Ok(Filled::PieceFailed) => {
                 if session.batch("ROLLBACK").is_err() {
                     *slot = None;
@@ -174,7 +175,13 @@ enum Filled {
 }
 
 /// Everything up to the commit. An `Err` means that the transaction is of no use any more.
-fn fill(jobs: &mut [Box<dyn Job>], session: &mut Session, isolation: Isolation, last_attempt: bool) -> Result<Filled, StoreFault> {
+fn fill(
+    jobs: &mut [Box<dyn Job>],
+    session: &mut Session,
+    isolation: Isolation,
+    last_attempt: bool,
+    seen: EventPosition,
+) -> Result<Filled, StoreFault> {
     session.settle();
     session.batch(session.begin_statement())?;
     let mut events: Vec<NewEvent> = Vec::new();
@@ -209,5 +216,5 @@ fn fill(jobs: &mut [Box<dyn Job>], session: &mut Session, isolation: Isolation, 
     if !after_last.is_empty() {
         session.batch(after_last)?;
     }
-    event::append(session, &events).map(Filled::Ready)
+    event::append(session, &events, seen).map(Filled::Ready)
 }

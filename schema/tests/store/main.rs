@@ -20,6 +20,7 @@ mod leases;
 mod notices;
 mod races;
 mod reading;
+mod restored;
 #[cfg(feature = "postgres")]
 mod roles;
 mod schedules;
