@@ -133,7 +133,7 @@ impl<'r, 's> House<'r, 's> {
             Lift => by_operator(OperatorAction::Lift { target: phone(), cause: HoldCause::PhoneLost, ticket: ticket() }),
             Revoke => {
                 let target = Target::holder(scene.card.holder_id.as_ref().unwrap());
-                by_operator(OperatorAction::Revoke { target, reason: Reason::PrivilegeWithdrawn, ticket: ticket() })
+                by_operator(OperatorAction::Revoke { target, reason: Reason::PrivilegeWithdrawn, invalid_since: None, ticket: ticket() })
             }
             EndByPhone => {
                 let certificate = self.certificate_of_phone(scene);

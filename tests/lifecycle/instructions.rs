@@ -201,7 +201,7 @@ on_each_database! {
         let card = rooms.card();
         let phone = rooms.phone(&ca, &card);
         let target = Target::device(&phone.device);
-        let revoke = OperatorAction::Revoke { target: target.clone(), reason: Reason::KeyCompromise, ticket: "x".to_owned() };
+        let revoke = OperatorAction::Revoke { target: target.clone(), reason: Reason::KeyCompromise, invalid_since: None, ticket: "x".to_owned() };
         let stranger = crate::rooms::OperatorCa::new().operator("alice", "administrator");
         let cases = [
             (rooms.instruct(&rooms.operators.operator("bob", "call-centre"), &revoke), "role_not_allowed"),

@@ -85,6 +85,7 @@ pub(crate) fn people_are_obeyed_if_they_may(installation: &Installation) {
     let revoke = OperatorAction::Revoke {
         target: Target::device(phone.device_id().unwrap()),
         reason: Reason::PrivilegeWithdrawn,
+        invalid_since: None,
         ticket: "a mistake".to_owned(),
     };
     for (name, action) in [

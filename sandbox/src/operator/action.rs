@@ -34,6 +34,9 @@ pub enum OperatorAction {
         target: Target,
         /// Why.
         reason: Reason,
+        /// Since when it has been invalid, if that is known: RFC 3339.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        invalid_since: Option<String>,
         /// What the call was about.
         ticket: String,
     },

@@ -3,6 +3,7 @@
 use ca_core::kind::CertificateKind;
 use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
+use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use super::serial_argument;
 use crate::command::{Ticket, permanent_reason, public_id};
 use crate::failure::Failure;
 use crate::operator::{OperatorArguments, told};
-use crate::output::Output;
+use crate::output::{Output, time};
 
 /// Which certificates are meant: those that are live or held.
 #[derive(Debug, Args)]
@@ -55,10 +56,12 @@ struct Request {
 }
 
 impl Request {
-    /// Has it done, as the operator `usual` where none is named; `how` is the member of the action that says how.
-    fn instruct(&self, usual: &str, action: &str, how: (&str, &str), output: Output) -> Result<(), Failure> {
-        let (member, word) = how;
-        let what = json!({ "action": action, "target": self.target.json(), (member): word, "ticket": self.ticket.text });
+    /// Has it done, as the operator `usual` where none is named; `how` are the members of the action that say how.
+    fn instruct(&self, usual: &str, action: &str, how: &[(&str, &str)], output: Output) -> Result<(), Failure> {
+        let mut what = json!({ "action": action, "target": self.target.json(), "ticket": self.ticket.text });
+        for (member, word) in how {
+            what[member] = json!(word);
+        }
         self.operator.client(usual)?.instruct(&what)?.print(output, told)
     }
 }
@@ -119,16 +122,30 @@ pub(crate) struct Revoke {
     /// Why, as RFC 5280 calls it: keyCompromise, cessationOfOperation, affiliationChanged, superseded, unspecified, …
     #[arg(long, value_parser = permanent_reason)]
     reason: RevocationReason,
+    /// Since when it has been invalid, if that is known to be earlier: the key was out of its holder's hands. In RFC 3339, such as
+    /// 2027-04-01T09:30:00Z. Relying parties are told (invalidityDate), unless the certificate was on hold by then
+    #[arg(long, value_name = "TIME", value_parser = past_time)]
+    invalid_since: Option<DateTime<Utc>>,
+}
+
+fn past_time(text: &str) -> Result<DateTime<Utc>, String> {
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(at) if at >= DateTime::UNIX_EPOCH => Ok(at.to_utc()),
+        _ => Err("a time in RFC 3339, not before 1970".to_owned()),
+    }
 }
 
 pub(super) fn hold(arguments: &Hold, output: Output) -> Result<(), Failure> {
-    arguments.request.instruct("call-centre", "hold", ("cause", arguments.cause.as_str()), output)
+    arguments.request.instruct("call-centre", "hold", &[("cause", arguments.cause.as_str())], output)
 }
 
 pub(super) fn lift(arguments: &Lift, output: Output) -> Result<(), Failure> {
-    arguments.request.instruct("call-centre", "lift", ("cause", arguments.cause.as_str()), output)
+    arguments.request.instruct("call-centre", "lift", &[("cause", arguments.cause.as_str())], output)
 }
 
 pub(super) fn revoke(arguments: &Revoke, output: Output) -> Result<(), Failure> {
-    arguments.request.instruct("administrator", "revoke", ("reason", arguments.reason.as_str()), output)
+    let since = arguments.invalid_since.map(time);
+    let mut how = vec![("reason", arguments.reason.as_str())];
+    how.extend(since.as_deref().map(|since| ("invalid_since", since)));
+    arguments.request.instruct("administrator", "revoke", &how, output)
 }

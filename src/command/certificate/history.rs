@@ -62,10 +62,15 @@ fn story(history: &Value) -> String {
 
 fn standing(certificate: &Value) -> String {
     let state = word(&certificate["state"]);
-    match (certificate["revoked_at"].is_null(), word(&certificate["reason"])) {
-        (true, _) => state,
-        (false, reason) => format!("{state} since {}, {reason}", word(&certificate["revoked_at"])),
+    if certificate["revoked_at"].is_null() {
+        return state;
     }
+    format!("{state} since {}, {}{}", word(&certificate["revoked_at"]), word(&certificate["reason"]), invalid_since(certificate))
+}
+
+/// With what somebody said of it, if so.
+fn invalid_since(told: &Value) -> String {
+    told["invalid_since"].as_str().map_or_else(String::new, |since| format!("; invalid since {since}"))
 }
 
 /// One thing that happened: when, what, by whom and why; below it what was written and what it rests on.
@@ -78,6 +83,7 @@ fn chapter(entry: &Value) -> String {
     if let Some(why) = entry["why"].as_str() {
         sentence.push_str(&format!(": {why}"));
     }
+    sentence.push_str(&invalid_since(entry));
     let mut lines = vec![format!("{at}  {sentence}")];
     let indent = " ".repeat(at.chars().count() + 2);
     if let Some(ticket) = entry["ticket"].as_str() {

@@ -144,7 +144,11 @@ fn summary(one: &CertificateSummary) -> Value {
 }
 
 fn revocation(revocation: Revocation) -> Value {
-    json!({ "at": time(revocation.at), "reason": revocation.reason })
+    let mut told = json!({ "at": time(revocation.at), "reason": revocation.reason });
+    if let Some(since) = revocation.invalidity {
+        told["invalid_since"] = json!(time(since));
+    }
+    told
 }
 
 fn link(detail: &CertificateDetail) -> Value {
@@ -164,7 +168,10 @@ fn event(event: &schema::Event) -> Value {
 fn story(detail: &CertificateDetail) -> String {
     let one = &detail.summary;
     let ended = |revocation: Option<Revocation>| match revocation {
-        Some(revocation) => format!("revoked at {}, {}", time(revocation.at), revocation.reason),
+        Some(Revocation { at, reason, invalidity: None }) => format!("revoked at {}, {reason}", time(at)),
+        Some(Revocation { at, reason, invalidity: Some(since) }) => {
+            format!("revoked at {}, {reason}; invalid since {}", time(at), time(since))
+        }
         None => "not revoked".to_owned(),
     };
     let card = &detail.link.card;
