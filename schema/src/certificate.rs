@@ -115,6 +115,8 @@ pub struct CertificateSummary {
     pub not_before: DateTime<Utc>,
     /// When its validity ends.
     pub not_after: DateTime<Utc>,
+    /// Whether nobody holds it: relying parties try their checks with it.
+    pub is_test: bool,
 }
 
 /// What a certificate hangs on.
@@ -197,7 +199,8 @@ impl Reader {
         })
     }
 
-    /// Everything about the certificate with this serial number; the kind may be left out, for serial numbers are random.
+    /// Everything about the certificate with this serial number; the kind may be left out, for serial numbers are random. `None` for
+    /// a test certificate, too: it hangs on no card, and nobody applied for it.
     pub fn certificate_detail(
         &self,
         kind: Option<CertificateKind>,
@@ -212,14 +215,18 @@ impl Reader {
             }
             text += " ORDER BY c.kind LIMIT 1";
             let statement = parameters.into_iter().fold(sql(text), |statement, parameter| statement.bind(parameter));
-            statement.optional(session, decode_summary)?.map(|summary| detail(session, summary)).transpose()
+            statement
+                .optional(session, decode_summary)?
+                .filter(|summary| !summary.is_test)
+                .map(|summary| detail(session, summary))
+                .transpose()
         })
     }
 }
 
 /// The columns that [`decode_summary`] takes, of `certificate AS c` and `holder AS h`.
-pub(crate) const SUMMARY_COLUMNS: &str =
-    "c.id, c.kind, c.ca_key_id, c.serial, h.holder_id, c.state, c.revoked_at, c.reason, c.invalidity_at, c.not_before, c.not_after";
+pub(crate) const SUMMARY_COLUMNS: &str = "c.id, c.kind, c.ca_key_id, c.serial, h.holder_id, c.state, c.revoked_at, c.reason, c.invalidity_at, c.not_before, c.not_after, \
+     (SELECT COUNT(*) FROM test_certificate AS t WHERE t.certificate_id = c.id)";
 
 pub(crate) fn decode_summary(row: &mut Fields<'_, '_, '_>) -> Result<CertificateSummary, StoreFault> {
     Ok(CertificateSummary {
@@ -232,6 +239,7 @@ pub(crate) fn decode_summary(row: &mut Fields<'_, '_, '_>) -> Result<Certificate
         revocation: codes::certificate_revocation(row.optional_big()?, row.optional_small()?, row.optional_big()?)?,
         not_before: row.time()?,
         not_after: row.time()?,
+        is_test: row.unsigned()? > 0,
     })
 }
 

@@ -48,6 +48,8 @@ pub struct StoryEntry {
     pub by: Option<Origin>,
     /// Why, if that is told.
     pub why: Option<Why>,
+    /// With a revocation: since when the certificate was invalid, if somebody said so.
+    pub invalid_since: Option<DateTime<Utc>>,
     /// What happened to the card certificate, if this follows from it.
     pub card_change: Option<CardChangeKind>,
     /// What it rests on, if on something.
@@ -90,7 +92,8 @@ pub struct HolderDetail {
 }
 
 impl Reader {
-    /// The history of the certificate with this serial number; the kind may be left out, for serial numbers are random.
+    /// The history of the certificate with this serial number; the kind may be left out, for serial numbers are random. A test
+    /// certificate has none.
     pub fn history(&self, kind: Option<CertificateKind>, serial: &SerialNumber) -> Result<Option<CertificateHistory>, StoreFault> {
         self.read(|session| {
             let mut condition = "c.serial = ?".to_owned();
@@ -99,7 +102,7 @@ impl Reader {
                 condition += " AND c.kind = ?";
                 parameters.push(kind.into());
             }
-            let found = summaries(session, &condition, parameters, 1)?.pop();
+            let found = summaries(session, &condition, parameters, 1)?.pop().filter(|summary| !summary.is_test);
             found.map(|summary| history(session, summary)).transpose()
         })
     }
@@ -120,7 +123,7 @@ impl Reader {
     pub fn holder_histories(&self, holder_id: &str) -> Result<Vec<CertificateHistory>, StoreFault> {
         self.read(|session| {
             let certificates = summaries(session, "h.holder_id = ?", vec![holder_id.into()], SHOWN)?;
-            certificates.into_iter().map(|summary| history(session, summary)).collect()
+            certificates.into_iter().filter(|summary| !summary.is_test).map(|summary| history(session, summary)).collect()
         })
     }
 
@@ -207,8 +210,8 @@ fn told_by_event(event: &Event, application: Option<Sha256Digest>) -> Result<Sto
         (None, Some(Origin::CardEvent { id }), _) => Some(Evidence::CardEvent(id.clone())),
         (None, _, application) => application.map(Evidence::Application),
     };
-    let card_change = word(data, "card_change")?;
-    Ok(StoryEntry { at: event.at, what: event.kind, by, why, card_change, evidence })
+    let (invalid_since, card_change) = (word(data, "invalidity")?, word(data, "card_change")?);
+    Ok(StoryEntry { at: event.at, what: event.kind, by, why, invalid_since, card_change, evidence })
 }
 
 /// A word of an event's data, if it is there; one that means nothing is corruption.
@@ -223,6 +226,7 @@ fn told_by_command(command: &DeviceCommand) -> impl Iterator<Item = StoryEntry> 
         what,
         by: None,
         why: Some(Why::Action(command.action)),
+        invalid_since: None,
         card_change: None,
         evidence: Some(Evidence::Command(command.public_id.clone())),
     };

@@ -139,10 +139,10 @@ impl Reader {
         let end = to.timestamp().div_euclid(60) + i64::from(to.timestamp_millis().rem_euclid(60_000) != 0);
         self.read(|session| {
             sql(format!("SELECT {COLUMNS} FROM revocation_latency WHERE stage = ? AND minute >= ? AND minute < ? ORDER BY minute"))
-            .bind(stage.code())
-            .bind(first)
-            .bind(end)
-            .rows(session, decode)
+                .bind(stage.code())
+                .bind(first)
+                .bind(end)
+                .rows(session, decode)
         })
     }
 }

@@ -59,7 +59,8 @@ impl Reader {
         let kind_condition = if kind.is_some() { " AND own.kind = ?" } else { "" };
         let text = format!(
             "SELECT {} FROM certificate AS own JOIN certificate AS c ON c.holder = own.holder JOIN holder AS h ON h.id = c.holder \
-             WHERE own.serial = ?{kind_condition} AND {condition} ORDER BY {order} LIMIT 1",
+             WHERE own.serial = ?{kind_condition} AND {condition} \
+             AND NOT EXISTS (SELECT 1 FROM test_certificate AS t WHERE t.certificate_id = own.id) ORDER BY {order} LIMIT 1",
             certificate::SUMMARY_COLUMNS
         );
         self.read(|session| {

@@ -79,13 +79,13 @@ pub struct NewTestCertificate {
 
 impl NewTestCertificate {
     /// A signed certificate as an example of a status.
-    pub fn new(signed: &SignedCertificate, shard: u16, status: TestStatus) -> Self {
+    pub fn new(signed: &SignedCertificate, status: TestStatus) -> Self {
         Self {
             status,
             kind: signed.kind(),
             ca_key: signed.ca_key(),
             serial: signed.serial().clone(),
-            shard,
+            shard: signed.shard(),
             der: signed.der().to_vec(),
             not_before: signed.not_before(),
             not_after: signed.not_after(),
@@ -128,16 +128,18 @@ impl Reader {
 }
 
 impl Transaction<'_> {
-    /// Stores a test certificate, live, for a holder of its own whom the back office does not know. Being issued, it is told and
+    /// Stores a test certificate, live, for the holder of its status, whom the back office does not know. Being issued, it is told and
     /// listed as any other; what is done for holders (notices, commands to phones) is not done for it.
     ///
-    /// Errors: [`StoreFault::Reconciling`]; [`StoreFault::Misuse`] if the CA key is retired.
+    /// Errors: [`StoreFault::Reconciling`]; [`StoreFault::Misuse`] if the CA key is retired; a fault of class `Unique` if that
+    /// holder's earlier one of this kind has not ended.
     pub fn add_test_certificate(&mut self, new: &NewTestCertificate, now: DateTime<Utc>) -> Result<CertificateId, StoreFault> {
-        let holder = format!("{TEST_HOLDER}{}-{}", new.kind, new.serial);
-        let holder = sql("INSERT INTO holder (holder_id) VALUES (?) RETURNING id")
-            .bind(holder.as_str())
-            .optional(self.session, |row| row.big())?
-            .ok_or(StoreFault::Corrupt("an insert returned no row"))?;
+        let holder = format!("{TEST_HOLDER}{}", new.status.as_str());
+        let holder = sql("INSERT INTO holder (holder_id) VALUES (?) \
+             ON CONFLICT (holder_id) DO UPDATE SET holder_id = excluded.holder_id RETURNING id")
+        .bind(holder.as_str())
+        .optional(self.session, |row| row.big())?
+        .ok_or(StoreFault::Corrupt("an insert returned no row"))?;
         let id = sql("INSERT INTO certificate (kind, ca_key_id, serial, shard, holder, state, not_before, not_after) \
              VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id")
         .bind(new.kind)
@@ -164,8 +166,8 @@ impl Transaction<'_> {
     }
 }
 
-/// How the identifiers of test certificates' holders begin.
-const TEST_HOLDER: &str = "test-certificate-";
+/// How the identifiers of test certificates' holders begin; a status follows.
+const TEST_HOLDER: &str = "tsunagi-test-";
 
 fn decode(row: &mut Fields<'_, '_, '_>) -> Result<TestCertificate, StoreFault> {
     Ok(TestCertificate {
