@@ -66,7 +66,7 @@ on_each_database! {
         assert!(matches!(fenced, Err(StoreFault::Fenced(_))), "{fenced:?}");
         assert!(store.writer().write(|tx| tx.is_reconciling()).unwrap());
         assert!(Sample::new(1, keys).accept_and_issue(&store.writer(), moment(2)).is_err());
-        assert_eq!(store.writer().write(move |tx| tx.reserve_crl_number(keys[0], moment(2))).unwrap(), 1_001);
+        assert_eq!(store.writer().write(move |tx| tx.reserve_crl_number_in(keys[0], 0, moment(2))).unwrap(), 1_001);
         assert!(store.writer().write(|tx| tx.end_reconciliation(moment(3))).unwrap());
         assert!(!store.writer().write(|tx| tx.is_reconciling()).unwrap());
         Sample::new(2, keys).accept_and_issue(&store.writer(), moment(4)).unwrap();
@@ -82,7 +82,7 @@ on_each_database! {
         store.execute(&format!("UPDATE event_counter SET position = {}", reached.0 - 4)).unwrap();
         store.execute("CREATE TABLE kept AS SELECT * FROM event").unwrap();
         store.execute(&format!("DELETE FROM event WHERE position > {}", reached.0 - 4)).unwrap();
-        let refused = store.writer().write(move |tx| tx.reserve_crl_number(keys[0], moment(5)).map(drop));
+        let refused = store.writer().write(move |tx| tx.reserve_crl_number_in(keys[0], 0, moment(5)).map(drop));
         assert_eq!(refused, Ok(()), "what leaves no event tells nobody anything");
         let issued = Sample::new(9, keys).accept_and_issue(&store.writer(), moment(5));
         assert!(issued.is_err(), "{issued:?}");
