@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod one_card_event;
+mod population;
 mod replay;
 mod samples;
 mod statuses;
@@ -19,6 +20,7 @@ use crate::location::Location;
 use crate::reader::Reader;
 use crate::writer::Writer;
 
+pub use population::{Populated, Population, populate, population_is_revoked, population_serial};
 pub use replay::{replayed, stored};
 pub use samples::{Sample, add_ca_keys, jpki, moment, new_ca_key};
 
