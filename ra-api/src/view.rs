@@ -30,6 +30,10 @@ pub(crate) struct CertificateView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "superseded")]
     pub reason: Option<&'static str>,
+    /// Since when it was invalid, if whoever revoked it said so: before `revoked_at` (invalidityDate, RFC 5280 section 5.3.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub invalid_since: Option<DateTime<Utc>>,
     /// When its validity begins.
     #[schema(value_type = String, format = DateTime)]
     pub not_before: DateTime<Utc>,
@@ -121,6 +125,10 @@ pub(crate) struct StoryView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "phone-lost")]
     pub why: Option<&'static str>,
+    /// With a revocation: since when the certificate was invalid, if whoever revoked it said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub invalid_since: Option<DateTime<Utc>>,
     /// What happened to the card certificate, if this follows from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "renewed")]
@@ -186,6 +194,7 @@ impl StoryView {
             what: entry.what.as_str(),
             by: entry.by.as_ref().map(|by| ByView::of(by, true)),
             why: entry.why.map(why),
+            invalid_since: entry.invalid_since,
             card_change: entry.card_change,
             evidence: entry.evidence.as_ref().map(EvidenceView::from),
             ticket,
@@ -245,6 +254,7 @@ impl From<&CertificateSummary> for CertificateView {
             state: certificate.state.as_str(),
             revoked_at: certificate.revocation.map(|revocation| revocation.at),
             reason: certificate.revocation.map(|revocation| revocation.reason.as_str()),
+            invalid_since: certificate.revocation.and_then(|revocation| revocation.invalidity),
             not_before: certificate.not_before,
             not_after: certificate.not_after,
         }
