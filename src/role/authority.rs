@@ -8,6 +8,7 @@ use std::time::Duration;
 use back_office::{BackOffice, BackOfficeSettings, CardStatusClient, CrlUrlTemplate, HttpBackOffice};
 use ca_core::chain::Chain;
 use ca_core::clock::SystemClock;
+use ca_core::issuer::Issuer;
 use ca_service::{CaRole, CaRoleParts, CaRoleSettings, CrlLocation, Steps};
 use crl_publisher::Publisher;
 
@@ -22,10 +23,23 @@ pub(super) fn start(installation: &Installation, steps: Arc<dyn Steps>, stop: &A
         return Err(Failure::settings("the store has no CA key: was it made by `tsunagi init`?"));
     }
     let database = &installation.database;
-    let clock = Arc::new(SystemClock);
     let mut publisher =
-        Publisher::new(issuers.clone(), database.reader(), database.writer(), clock.clone(), installation.settings.crl.clone())
+        Publisher::new(issuers.clone(), database.reader(), database.writer(), Arc::new(SystemClock), installation.settings.crl.clone())
             .map_err(|refusal| Failure::settings(refusal.to_string()))?;
+    let role = Arc::new(ca_role(installation, issuers, steps)?);
+    let issuing = spawn("ca", {
+        let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
+        move || role.run(&stop)
+    })?;
+    let wake = database.wake();
+    let stop = Arc::clone(stop);
+    let publishing = spawn("crl-publisher", move || publisher.run(&wake, &|| role.lease(), &stop))?;
+    Ok(vec![issuing, publishing])
+}
+
+/// The role with these issuers, under an owner's name of its own; nothing runs yet.
+pub(crate) fn ca_role(installation: &Installation, issuers: Vec<Issuer>, steps: Arc<dyn Steps>) -> Result<CaRole, Failure> {
+    let database = &installation.database;
     let ca = &installation.settings.ca;
     let verifier = Arc::new(installation.verifier()?);
     let role = CaRole::new(CaRoleParts {
@@ -41,7 +55,7 @@ pub(super) fn start(installation: &Installation, steps: Arc<dyn Steps>, stop: &A
         crl_locations: crl_locations(installation)?,
         command_key: installation.command_key()?,
         push: installation.push_gateway()?,
-        clock,
+        clock: Arc::new(SystemClock),
         steps,
         settings: CaRoleSettings {
             batch: ca.batch,
@@ -52,15 +66,7 @@ pub(super) fn start(installation: &Installation, steps: Arc<dyn Steps>, stop: &A
         },
         owner: format!("{}-{}", std::process::id(), hex::encode(rand_octets()?)),
     });
-    let role = Arc::new(role.map_err(|refusal| Failure::settings(format!("ca: {}", Chain(&refusal))))?);
-    let issuing = spawn("ca", {
-        let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
-        move || role.run(&stop)
-    })?;
-    let wake = database.wake();
-    let stop = Arc::clone(stop);
-    let publishing = spawn("crl-publisher", move || publisher.run(&wake, &|| role.lease(), &stop))?;
-    Ok(vec![issuing, publishing])
+    role.map_err(|refusal| Failure::settings(format!("ca: {}", Chain(&refusal))))
 }
 
 /// The client of the back office that the settings name.

@@ -16,7 +16,7 @@ use ca_service::Steps;
 use clap::ValueEnum;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-pub(crate) use self::authority::back_office;
+pub(crate) use self::authority::{back_office, ca_role};
 use crate::failure::Failure;
 use crate::installation::Installation;
 use crate::settings::Settings;
@@ -99,9 +99,10 @@ impl Service {
             readiness.extend(ready);
         }
         if roles.contains(&Role::Status) {
-            let (maker, ready) = status::server(installation, listeners.status)?;
-            makers.push(maker);
-            readiness.push(ready);
+            let status = status::start(installation, listeners.status, &stop)?;
+            makers.push(status.maker);
+            readiness.push(status.ready);
+            service.threads.extend(status.threads);
         }
         if let Some(listener) = listeners.telemetry {
             makers.push(telemetry::server(listener, metrics, readiness));
