@@ -1,6 +1,6 @@
 //! Reading a request.
 
-use ca_core::ocsp::{CertId, Nonce, NonceError, OcspRequest, OcspResponseStatus, oid};
+use ca_core::ocsp::{CertId, Nonce, NonceError, OcspRequest, OcspResponseStatus, RequestSignatureRefusal, oid};
 use ca_core::refusal::Refusal;
 use der::Decode;
 use der::asn1::ObjectIdentifier;
@@ -10,13 +10,14 @@ use crate::settings::OcspSettings;
 
 /// What a request asks: some certificates, all to be answered together.
 ///
-/// A signature of the request is neither demanded nor looked at: who asks makes no difference to the answer, and RFC 6960
-/// section 4.1.2 leaves the signature to the responder's policy. An extension that is not known is ignored unless it is critical
+/// A signature of the request is not looked at here: who asks makes no difference to the answer, and RFC 6960 section 4.1.2 leaves the
+/// signature to the responder's policy, which is [`crate::requestor`]'s. An extension that is not known is ignored unless it is critical
 /// (RFC 6960 section 4.1.2, which names no status for that case; such a request is `malformedRequest` to us).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     certificates: Vec<CertId>,
     nonce: Option<Nonce>,
+    has_nonce: bool,
 }
 
 /// The request is not answered, and this is the asker's doing.
@@ -56,6 +57,15 @@ pub enum QuestionRefusal {
     /// section 4.2.2.2).
     #[error("the request asks about certificates of several CA keys")]
     SeveralIssuers,
+    /// Only verifiers may ask, and nobody signed.
+    #[error("the request is not signed")]
+    Unsigned,
+    /// Only verifiers may ask, and the signature is nobody's.
+    #[error(transparent)]
+    Requestor(#[from] RequestSignatureRefusal),
+    /// Only verifiers may ask, and the signer is an operator of another role.
+    #[error("the signer of the request is no verifier")]
+    NoVerifier,
 }
 
 impl Refusal for QuestionRefusal {
@@ -72,6 +82,9 @@ impl Refusal for QuestionRefusal {
             Self::BasicNotAccepted => "basic_not_accepted",
             Self::OtherIssuer => "other_issuer",
             Self::SeveralIssuers => "several_issuers",
+            Self::Unsigned => "unsigned",
+            Self::Requestor(refusal) => refusal.code(),
+            Self::NoVerifier => "no_verifier",
         }
     }
 }
@@ -82,6 +95,9 @@ impl QuestionRefusal {
         match self {
             // RFC 6960 section 2.3: "the server is not capable of responding authoritatively".
             Self::OtherIssuer | Self::SeveralIssuers => OcspResponseStatus::Unauthorized,
+            // "The client is not authorized to make this query to this server."
+            Self::Requestor(_) | Self::NoVerifier => OcspResponseStatus::Unauthorized,
+            Self::Unsigned => OcspResponseStatus::SigRequired,
             _ => OcspResponseStatus::MalformedRequest,
         }
     }
@@ -97,11 +113,30 @@ impl Question {
     /// # Errors
     /// See [`QuestionRefusal`].
     pub fn from_der(octets: &[u8], settings: &OcspSettings) -> Result<Self, QuestionRefusal> {
+        Self::of_request(Self::request(octets, settings)?, settings)
+    }
+
+    /// Only the request, bounds first.
+    ///
+    /// # Errors
+    /// [`QuestionRefusal::TooLong`] and [`QuestionRefusal::NotDer`]
+    pub fn request(octets: &[u8], settings: &OcspSettings) -> Result<OcspRequest, QuestionRefusal> {
         if octets.len() > settings.max_request_octets {
             return Err(QuestionRefusal::TooLong);
         }
-        let request = OcspRequest::from_der(octets).map_err(|_| QuestionRefusal::NotDer)?;
+        OcspRequest::from_der(octets).map_err(|_| QuestionRefusal::NotDer)
+    }
+
+    /// What a request asks.
+    ///
+    /// A nonce that is longer than the settings allow, and not longer than RFC 9654 does, is passed over: the answer does not repeat it.
+    ///
+    /// # Errors
+    /// See [`QuestionRefusal`].
+    pub fn of_request(request: OcspRequest, settings: &OcspSettings) -> Result<Self, QuestionRefusal> {
         let nonce = request.nonce()?;
+        let has_nonce = nonce.is_some();
+        let nonce = nonce.filter(|nonce| nonce.as_bytes().len() <= settings.max_nonce_octets);
         let tbs = request.into_tbs_request();
         let extensions = tbs.request_extensions.unwrap_or_default();
         check_extensions(&extensions, &KNOWN)?;
@@ -122,7 +157,7 @@ impl Question {
         if certificates.is_empty() {
             return Err(QuestionRefusal::Empty);
         }
-        Ok(Self { certificates, nonce })
+        Ok(Self { certificates, nonce, has_nonce })
     }
 
     /// The certificates asked about, at least one, in the order of the request.
@@ -133,6 +168,11 @@ impl Question {
     /// What the answer repeats, so that it is an answer to this question alone.
     pub fn nonce(&self) -> Option<&Nonce> {
         self.nonce.as_ref()
+    }
+
+    /// Whether somebody wanted an answer to this question alone.
+    pub fn has_nonce(&self) -> bool {
+        self.has_nonce
     }
 }
 
@@ -202,10 +242,17 @@ mod tests {
             let refusal = read(&request(1, vec![extension(oid::NONCE, false, value)], vec![])).unwrap_err();
             assert_eq!((refusal.status(), refusal.code()), (OcspResponseStatus::MalformedRequest, "bad_nonce"));
         }
-        for length in [1_usize, 32, 128] {
+        let with_nonce = |length: usize| {
             let value = OctetString::new(vec![1; length]).unwrap().to_der().unwrap();
-            let question = read(&request(1, vec![extension(oid::NONCE, true, value)], vec![])).unwrap();
-            assert_eq!(question.nonce().unwrap().as_bytes(), vec![1; length]);
+            request(1, vec![extension(oid::NONCE, true, value)], vec![])
+        };
+        for length in [1_usize, 32, 128] {
+            assert_eq!(read(&with_nonce(length)).unwrap().nonce().unwrap().as_bytes(), vec![1; length]);
+        }
+        let settings = OcspSettings { max_nonce_octets: 32, ..OcspSettings::default() };
+        for (length, repeated) in [(32, true), (33, false), (128, false)] {
+            let question = Question::from_der(&with_nonce(length), &settings).unwrap();
+            assert_eq!((question.has_nonce(), question.nonce().is_some()), (true, repeated), "{length}");
         }
     }
 

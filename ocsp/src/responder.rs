@@ -4,24 +4,23 @@ use std::sync::Arc;
 
 use ca_core::issuer::CaKey;
 use ca_core::key::PublicKey;
-use ca_core::ocsp::{BasicOcspResponse, ResponderId, ResponseData, oid};
+use ca_core::ocsp::{ResponderId, oid};
 use ca_core::signed_object::SignedParts;
 use ca_core::signer::{Signer, signature_algorithm};
 use ca_core::time::from_time;
 use chrono::{DateTime, Utc};
 use der::{Decode, Encode};
-use spki::AlgorithmIdentifierOwned;
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
 
+use crate::answers::encoding::Frame;
 use crate::fault::AnswerFault;
 
 /// A key with a certificate for it, issued directly by the CA key that it answers for, with id-kp-OCSPSigning and
 /// id-pkix-ocsp-nocheck (RFC 6960 section 4.2.2.2).
 pub struct Responder {
     certificate_der: Vec<u8>,
-    id: ResponderId,
-    algorithm: AlgorithmIdentifierOwned,
+    frame: Frame,
     signer: Arc<dyn Signer>,
     not_before: DateTime<Utc>,
     not_after: DateTime<Utc>,
@@ -66,9 +65,11 @@ impl Responder {
             return Err(NotAResponder::NotDelegated);
         }
         let key = tbs.subject_public_key_info().subject_public_key.as_bytes().ok_or(NotAResponder::Malformed)?;
+        // It is named by the hash of its key.
+        let id = ResponderId::by_key(key).and_then(|id| id.to_der()).map_err(malformed)?;
+        let algorithm = signature_algorithm(signer.key_type()).to_der().map_err(malformed)?;
         Ok(Self {
-            id: ResponderId::by_key(key).map_err(malformed)?,
-            algorithm: signature_algorithm(signer.key_type()),
+            frame: Frame::new(id, algorithm, &certificate_der),
             not_before: from_time(&tbs.validity().not_before).ok_or(NotAResponder::Malformed)?,
             not_after: from_time(&tbs.validity().not_after).ok_or(NotAResponder::Malformed)?,
             certificate_der,
@@ -91,17 +92,22 @@ impl Responder {
         self.not_after
     }
 
-    /// The name under which it answers: the hash of its key.
-    pub fn id(&self) -> &ResponderId {
-        &self.id
+    /// The certificate in DER.
+    pub fn certificate_der(&self) -> &[u8] {
+        &self.certificate_der
     }
 
-    /// Signs an answer and puts the responder's certificate beside it.
+    /// What all its answers have in common.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// Signs a ResponseData in DER.
     ///
     /// # Errors
-    /// [`AnswerFault::Signer`] and [`AnswerFault::Encoding`]
-    pub fn sign(&self, data: ResponseData) -> Result<BasicOcspResponse, AnswerFault> {
-        BasicOcspResponse::sign(data, self.algorithm.clone(), vec![self.certificate_der.clone()], |octets| Ok(self.signer.sign(octets)?))
+    /// [`AnswerFault::Signer`]
+    pub fn sign(&self, response_data: &[u8]) -> Result<Vec<u8>, AnswerFault> {
+        Ok(self.signer.sign(response_data)?)
     }
 }
 
