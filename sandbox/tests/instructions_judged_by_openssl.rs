@@ -113,7 +113,12 @@ fn operators_instruct_with_their_client_certificate() {
             json!({ "action": "lift", "target": { "device": "d" }, "cause": "operator", "ticket": "T" }),
         ),
         (
-            OperatorAction::Revoke { target: Target::holder("h"), reason: Reason::KeyCompromise, invalid_since: None, ticket: "T".to_owned() },
+            OperatorAction::Revoke {
+                target: Target::holder("h"),
+                reason: Reason::KeyCompromise,
+                invalid_since: None,
+                ticket: "T".to_owned(),
+            },
             json!({ "action": "revoke", "target": { "holder_id": "h" }, "reason": "keyCompromise", "ticket": "T" }),
         ),
         (

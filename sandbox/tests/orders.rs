@@ -43,7 +43,7 @@ fn reason(office: &BackOffice, card: &Card, kind: Kind) -> Option<Reason> {
     match status(office, card, kind) {
         Status::Good => None,
         Status::Revoked { reason, .. } => Some(reason),
-        Status::Unknown => panic!("unknown"),
+        Status::NeverIssued | Status::Unknown => panic!("unknown"),
     }
 }
 

@@ -111,6 +111,6 @@ fn how_far(status: &Status) -> u8 {
         Status::Good => 1,
         revoked if revoked.is_on_hold() => 2,
         Status::Revoked { .. } => 3,
-        Status::Unknown => 0,
+        Status::NeverIssued | Status::Unknown => 0,
     }
 }

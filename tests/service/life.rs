@@ -41,7 +41,7 @@ fn await_status(installation: &Installation, phone: &Phone, kind: Kind, expected
     let ca = installation.ca(kind);
     let reason = |status| match status {
         Status::Revoked { reason, .. } => Some(reason),
-        Status::Good | Status::Unknown => None,
+        Status::Good | Status::NeverIssued | Status::Unknown => None,
     };
     let ocsp = until(&format!("OCSP says {expected:?} of {kind}"), || {
         let answer = ask_ocsp(certificate, &ca, &OcspWish::default()).ok()?;

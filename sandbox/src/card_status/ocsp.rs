@@ -29,17 +29,23 @@ pub enum CertIdHash {
     Sha1,
     /// SHA-256.
     Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
 }
 
 impl CertIdHash {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Sha1, Self::Sha256];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
 
     /// Its object identifier.
     pub const fn oid(self) -> ObjectIdentifier {
         match self {
             Self::Sha1 => oids::SHA1,
             Self::Sha256 => oids::SHA256,
+            Self::Sha384 => oids::SHA384,
+            Self::Sha512 => oids::SHA512,
         }
     }
 
@@ -48,6 +54,8 @@ impl CertIdHash {
         let algorithm = match self {
             Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
             Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
         };
         digest::digest(algorithm, content).as_ref().to_vec()
     }
@@ -67,7 +75,7 @@ pub struct OcspQuestion {
 pub struct AskedCertificate {
     /// CertID as it was sent, DER, to be echoed.
     pub cert_id: Vec<u8>,
-    /// Its hash; `None` if neither SHA-1 nor SHA-256.
+    /// Its hash; `None` if it is none of ours.
     pub hash: Option<CertIdHash>,
     /// issuerNameHash
     pub issuer_name_hash: Vec<u8>,

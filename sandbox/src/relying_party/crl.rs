@@ -8,7 +8,7 @@ use der::{Decode as _, Encode as _, Tag, Tagged as _};
 use x509_cert::crl::{CertificateList, RevokedCert};
 use x509_cert::ext::pkix::CrlDistributionPoints;
 
-use super::{RelyingPartyFault, crl_url, decode, decoding, is_current, moment, serial_content, unbelievable};
+use super::{RelyingPartyFault, crl_url, decode, decoding, generalized_time, is_current, moment, serial_content, unbelievable};
 use crate::http::{HttpClient, HttpSettings};
 use crate::reason::Reason;
 use crate::{asn1, oids, signed};
@@ -37,6 +37,8 @@ pub struct CrlEntry {
     pub at: DateTime<Utc>,
     /// Why; `Unspecified` if nothing is said.
     pub reason: Reason,
+    /// Since when it was invalid, if that is told (invalidityDate).
+    pub invalid_since: Option<DateTime<Utc>>,
 }
 
 /// Fetches the CRL that a certificate names and verifies it.
@@ -108,6 +110,9 @@ fn verify_scope(idp: &[u8], certificate: &x509_cert::TbsCertificate) -> Result<(
 
 fn read_entry(entry: &RevokedCert) -> Result<CrlEntry, RelyingPartyFault> {
     let extensions = entry.crl_entry_extensions.as_deref().unwrap_or_default();
+    if extensions.iter().any(|extension| extension.critical) {
+        return Err(unbelievable("an entry has a critical extension that is not known here"));
+    }
     let reason = match extensions.iter().find(|extension| extension.extn_id == oids::REASON_CODE) {
         Some(extension) => match extension.extn_value.as_bytes() {
             [0x0A, 1, code] => Reason::from_code(*code).ok_or_else(|| unbelievable("a reason that cannot be"))?,
@@ -115,5 +120,7 @@ fn read_entry(entry: &RevokedCert) -> Result<CrlEntry, RelyingPartyFault> {
         },
         None => Reason::Unspecified,
     };
-    Ok(CrlEntry { at: moment(entry.revocation_date.to_unix_duration())?, reason })
+    let invalid_since = extensions.iter().find(|extension| extension.extn_id == oids::INVALIDITY_DATE);
+    let invalid_since = invalid_since.map(|extension| generalized_time("invalidityDate", extension.extn_value.as_bytes())).transpose()?;
+    Ok(CrlEntry { at: moment(entry.revocation_date.to_unix_duration())?, reason, invalid_since })
 }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use der::Decode as _;
+use der::asn1::GeneralizedTime;
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, CrlDistributionPoints};
@@ -32,6 +33,8 @@ pub enum Status {
         /// Why; `Unspecified` if nothing is said.
         reason: Reason,
     },
+    /// Told as revoked, and by that as never issued (RFC 6960 section 2.2).
+    NeverIssued,
     /// The responder does not know it.
     Unknown,
 }
@@ -49,6 +52,7 @@ impl fmt::Display for Status {
             Self::Good => f.write_str("good"),
             Self::Revoked { at, reason: Reason::CertificateHold } => write!(f, "on hold (certificateHold) since {at}"),
             Self::Revoked { at, reason } => write!(f, "revoked ({reason}) since {at}"),
+            Self::NeverIssued => f.write_str("never issued"),
             Self::Unknown => f.write_str("unknown"),
         }
     }
@@ -135,6 +139,11 @@ fn unbelievable(reason: impl Into<String>) -> RelyingPartyFault {
 fn moment(since_1970: std::time::Duration) -> Result<DateTime<Utc>, RelyingPartyFault> {
     let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
     DateTime::from_timestamp(seconds, 0).ok_or_else(|| unbelievable("a time beyond all times"))
+}
+
+/// A GeneralizedTime in DER: what invalidityDate and ArchiveCutoff are.
+fn generalized_time(what: &'static str, der: &[u8]) -> Result<DateTime<Utc>, RelyingPartyFault> {
+    moment(GeneralizedTime::from_der(der).map_err(|error| decoding(what, error))?.to_unix_duration())
 }
 
 /// Clocks differ: what lies less than a minute ahead counts as now.

@@ -13,7 +13,7 @@ use x509_cert::Certificate;
 use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectKeyIdentifier};
 use x509_ocsp::{BasicOcspResponse, CertStatus, OcspResponse, OcspResponseStatus, ResponderId, SingleResponse};
 
-use super::{RelyingPartyFault, Status, decode, decoding, is_current, moment, ocsp_url, unbelievable, verify_issued_by};
+use super::{RelyingPartyFault, Status, decode, decoding, generalized_time, is_current, moment, ocsp_url, unbelievable, verify_issued_by};
 use crate::card_status::{CertIdHash, cert_id};
 use crate::http::{HttpClient, HttpSettings};
 use crate::keys::{random, sha1};
@@ -54,6 +54,10 @@ pub struct OcspAnswer {
     pub this_update: DateTime<Utc>,
     /// Until when.
     pub next_update: Option<DateTime<Utc>>,
+    /// Of a revoked certificate: since when it was invalid, if that is told (invalidityDate).
+    pub invalid_since: Option<DateTime<Utc>>,
+    /// The earliest end of a certificate for which answers are kept, if that is told (ArchiveCutoff).
+    pub archive_cutoff: Option<DateTime<Utc>>,
     /// The question, DER.
     pub request: Vec<u8>,
     /// The answer as it came, DER.
@@ -133,8 +137,15 @@ pub fn verify_ocsp_at(
     if !is_current(this_update, next_update.unwrap_or(DateTime::<Utc>::MAX_UTC), at) {
         return Err(unbelievable("the answer is too old or from the future"));
     }
+    let extensions = data.response_extensions.iter().flatten().map(|one| (one.extn_id.as_bytes(), one.critical, one.extn_value.as_bytes()));
+    let extensions = Extensions::of(extensions, &[oids::OCSP_NONCE, oids::OCSP_EXTENDED_REVOKE])?;
+    let extended_revoke = extensions.value(oids::OCSP_EXTENDED_REVOKE) == Some(&[5, 0]);
+    let of_single = single.single_extensions.iter().flatten().map(|one| (one.extn_id.as_bytes(), one.critical, one.extn_value.as_bytes()));
+    let of_single = Extensions::of(of_single, &[oids::INVALIDITY_DATE, oids::OCSP_ARCHIVE_CUTOFF])?;
     Ok(OcspAnswer {
-        status: status(single)?,
+        status: status(single, extended_revoke)?,
+        invalid_since: of_single.time("invalidityDate", oids::INVALIDITY_DATE)?,
+        archive_cutoff: of_single.time("archiveCutoff", oids::OCSP_ARCHIVE_CUTOFF)?,
         produced_at: moment(data.produced_at.0.to_unix_duration())?,
         this_update,
         next_update,
@@ -211,14 +222,42 @@ fn verify_nonce(basic: &BasicOcspResponse, asked: Option<&[u8]>) -> Result<(), R
     }
 }
 
-fn status(single: &SingleResponse) -> Result<Status, RelyingPartyFault> {
+/// An extension: object identifier (content octets), whether it is critical, value.
+type Told<'a> = (&'a [u8], bool, &'a [u8]);
+
+/// The extensions of an answer, none of them critical and unknown.
+struct Extensions<'a>(Vec<Told<'a>>);
+
+impl<'a> Extensions<'a> {
+    fn of(extensions: impl Iterator<Item = Told<'a>>, known: &[ObjectIdentifier]) -> Result<Self, RelyingPartyFault> {
+        let extensions: Vec<Told<'a>> = extensions.collect();
+        let is_known = |id: &[u8]| known.iter().any(|known| known.as_bytes() == id);
+        if extensions.iter().any(|(id, critical, _)| *critical && !is_known(id)) {
+            return Err(unbelievable("the answer has a critical extension that is not known here"));
+        }
+        Ok(Self(extensions))
+    }
+
+    fn value(&self, id: ObjectIdentifier) -> Option<&'a [u8]> {
+        self.0.iter().find(|(found, ..)| *found == id.as_bytes()).map(|(.., value)| *value)
+    }
+
+    fn time(&self, what: &'static str, id: ObjectIdentifier) -> Result<Option<DateTime<Utc>>, RelyingPartyFault> {
+        self.value(id).map(|value| generalized_time(what, value)).transpose()
+    }
+}
+
+/// Revoked, on hold since 1970, by a responder that says so of what was never issued: that (RFC 6960 section 2.2).
+fn status(single: &SingleResponse, extended_revoke: bool) -> Result<Status, RelyingPartyFault> {
     Ok(match &single.cert_status {
         CertStatus::Good(_) => Status::Good,
         CertStatus::Unknown(_) => Status::Unknown,
         CertStatus::Revoked(info) => {
             let reason = info.revocation_reason.map_or(0, |reason| reason as u8);
             let reason = Reason::from_code(reason).ok_or_else(|| unbelievable("a reason that cannot be"))?;
-            Status::Revoked { at: moment(info.revocation_time.0.to_unix_duration())?, reason }
+            let at = moment(info.revocation_time.0.to_unix_duration())?;
+            let revoked = Status::Revoked { at, reason };
+            if extended_revoke && at == DateTime::UNIX_EPOCH && revoked.is_on_hold() { Status::NeverIssued } else { revoked }
         }
     })
 }
