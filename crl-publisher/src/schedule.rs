@@ -46,6 +46,23 @@ impl Schedule {
         let next_second = moment.trunc_subsecs(0) + TimeDelta::seconds(1);
         self.0.after(&next_second).next_back()
     }
+
+    /// Whether there are regular times further apart than `most`, which is a day at least: looked for over two years, in which
+    /// every day of the week and of the month comes.
+    pub fn pauses_longer_than(&self, most: TimeDelta) -> bool {
+        let most = most.max(TimeDelta::days(1));
+        // A leap year and the one after it.
+        let Some(mut last) = DateTime::from_timestamp(1_830_297_600, 0).and_then(|begin| self.next_after(begin)) else { return true };
+        let end = last + TimeDelta::days(800);
+        while last < end {
+            // The last time within reach; if it is the same again, nothing comes in between.
+            match self.last_until(last + most) {
+                Some(next) if next > last => last = next,
+                _ => return true,
+            }
+        }
+        false
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use ca_core::chain::Chain;
 use ca_core::clock::SystemClock;
 use ca_core::issuer::Issuer;
 use ca_service::{CaRole, CaRoleParts, CaRoleSettings, CrlLocation, Steps};
-use crl_publisher::Publisher;
+use crl_publisher::{NoPublishSteps, Publisher, PublisherParts};
 
 use crate::failure::Failure;
 use crate::installation::{Installation, read_file, read_passphrase};
@@ -22,19 +22,32 @@ pub(super) fn start(installation: &Installation, steps: Arc<dyn Steps>, stop: &A
     if issuers.is_empty() {
         return Err(Failure::settings("the store has no CA key: was it made by `tsunagi init`?"));
     }
-    let database = &installation.database;
-    let mut publisher =
-        Publisher::new(issuers.clone(), database.reader(), database.writer(), Arc::new(SystemClock), installation.settings.crl.clone())
-            .map_err(|refusal| Failure::settings(refusal.to_string()))?;
+    let mut publisher = publisher(installation)?;
     let role = Arc::new(ca_role(installation, issuers, steps)?);
     let issuing = spawn("ca", {
         let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
         move || role.run(&stop)
     })?;
-    let wake = database.wake();
+    let wake = installation.database.wake();
     let stop = Arc::clone(stop);
     let publishing = spawn("crl-publisher", move || publisher.run(&wake, &|| role.lease(), &stop))?;
     Ok(vec![issuing, publishing])
+}
+
+/// What publishes the lists of every CA key that is at hand.
+fn publisher(installation: &Installation) -> Result<Publisher, Failure> {
+    let database = &installation.database;
+    let publisher = Publisher::new(PublisherParts {
+        issuers: installation.all_issuers()?,
+        reader: database.reader(),
+        writer: database.writer(),
+        clock: Arc::new(SystemClock),
+        settings: installation.settings.crl.clone(),
+        shelf: installation.shelf()?,
+        witness: None,
+        steps: Arc::new(NoPublishSteps),
+    });
+    publisher.map_err(|refusal| Failure::settings(refusal.to_string()))
 }
 
 /// The role with these issuers, under an owner's name of its own; nothing runs yet.
@@ -99,6 +112,7 @@ fn rand_octets() -> Result<[u8; 8], Failure> {
     Ok(octets)
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+/// Starts a thread.
+pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
     thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| Failure::other(format!("{name}: {error}")))
 }

@@ -2,45 +2,67 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
 
-use actix_web::{App, HttpServer};
 use ca_core::clock::SystemClock;
-use crl_publisher::DownloadService;
-use ocsp::OcspService;
+use ca_core::instruction::operator::OperatorAuthorities;
+use crl_publisher::{DownloadService, Filler, Shelf};
+use ocsp::{OcspService, Requestors};
 
 use super::ServerMaker;
+use super::authority::spawn;
 use super::telemetry::Readiness;
 use crate::failure::Failure;
-use crate::installation::Installation;
+use crate::high_water::StoreTrust;
+use crate::installation::{Installation, read_file};
 
-/// Connections open at once, for each worker; more wait to be accepted.
-const CONNECTIONS: usize = 4_096;
+/// The role at work: the server to be run, whether it can answer, and its threads.
+pub(super) struct StatusRole {
+    pub(super) maker: ServerMaker,
+    pub(super) ready: Readiness,
+    pub(super) threads: Vec<JoinHandle<()>>,
+}
 
-/// The server, and whether it can answer.
-pub(super) fn server(installation: &Installation, listener: Option<TcpListener>) -> Result<(ServerMaker, Readiness), Failure> {
+/// Starts the role, until `stop`.
+pub(super) fn start(installation: &Installation, listener: Option<TcpListener>, stop: &Arc<AtomicBool>) -> Result<StatusRole, Failure> {
     let listener = listener.ok_or_else(|| Failure::other("the status role has no listener"))?;
-    let signers = installation.responder_signers()?;
+    let ocsp = Arc::new(responder(installation)?);
     let (reader, settings) = (installation.database.reader(), &installation.settings);
-    let ocsp = OcspService::new(settings.status.ocsp, reader.clone(), signers, Arc::new(SystemClock))
-        .map_err(|refusal| Failure::settings(format!("status: {refusal}")))?;
-    let ocsp = Arc::new(ocsp);
-    let downloads = Arc::new(DownloadService::new(reader, Arc::new(SystemClock), &settings.crl));
+    let shelf = installation.shelf()?;
+    let downloads = Arc::new(DownloadService::new(Arc::clone(&shelf), reader, Arc::new(SystemClock), &settings.crl));
+    let mut threads = ocsp.start(installation.database.wake(), stop).map_err(|error| Failure::other(format!("status: {error}")))?;
+    threads.extend(shelving(installation, shelf, stop)?);
     let ready: Readiness = Box::new({
         let ocsp = Arc::clone(&ocsp);
         move || ocsp.ready().map_err(|fault| fault.to_string())
     });
-    let maker: ServerMaker = Box::new(move || {
-        let server = HttpServer::new(move || {
-            App::new().configure(ocsp::http::routes(Arc::clone(&ocsp))).configure(crl_publisher::http::routes(Arc::clone(&downloads)))
-        });
-        let server = server
-            .disable_signals()
-            .shutdown_timeout(5)
-            .max_connections(CONNECTIONS)
-            .keep_alive(Duration::from_secs(30))
-            .client_request_timeout(Duration::from_secs(5));
-        Ok(server.listen(listener)?.run())
-    });
-    Ok((maker, ready))
+    let maker: ServerMaker =
+        Box::new(move || ocsp::http::server(ocsp, listener, move |config| crl_publisher::http::routes(Arc::clone(&downloads))(config)));
+    Ok(StatusRole { maker, ready, threads })
+}
+
+/// What keeps the shelf filled, and the lists on it compressed.
+fn shelving(installation: &Installation, shelf: Arc<Shelf>, stop: &Arc<AtomicBool>) -> Result<Vec<JoinHandle<()>>, Failure> {
+    let mut filler = Filler::new(Arc::clone(&shelf), installation.database.reader());
+    let wake = installation.database.wake();
+    let filling = spawn("crl-shelf", {
+        let stop = Arc::clone(stop);
+        move || filler.run(&wake, &stop)
+    })?;
+    let stop = Arc::clone(stop);
+    let compressing = spawn("crl-compression", move || Filler::run_compressor(&shelf, &stop))?;
+    Ok(vec![filling, compressing])
+}
+
+fn responder(installation: &Installation) -> Result<OcspService, Failure> {
+    let settings = &installation.settings.status.ocsp;
+    let signers = installation.responder_signers()?;
+    let ocsp = OcspService::new(settings.clone(), installation.database.reader(), signers, Arc::new(SystemClock))
+        .map_err(|refusal| Failure::settings(format!("status: {refusal}")))?;
+    let Some(file) = &settings.requestor_ca else { return Ok(ocsp) };
+    let pem = read_file(&installation.settings.path(file))?;
+    let authorities =
+        OperatorAuthorities::from_pem(&pem).map_err(|fault| Failure::settings(format!("status.ocsp.requestor_ca: {fault}")))?;
+    Ok(ocsp.for_requestors(Requestors::new(authorities)))
 }

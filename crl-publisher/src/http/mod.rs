@@ -1,78 +1,166 @@
 //! Downloads over plain HTTP: CRLs (RFC 5280 section 4.2.1.13) and CA certificates (section 4.2.2.1).
 //!
-//! - `GET`, `HEAD /crl/{kind}-{generation}.crl`: the list published last, `application/pkix-crl` (RFC 2585 section 4.2)
+//! - `GET`, `HEAD /crl/{label}.crl`: the list in force, `application/pkix-crl` (RFC 2585 section 4.2)
+//! - `GET`, `HEAD /crl/{label}/{number}.crl`: a list by its number, as long as it is kept
 //! - `GET`, `HEAD /ca/{kind}-{generation}.cer`: the CA certificate in DER, `application/pkix-cert` (RFC 2585 section 4.1)
 //!
-//! With ETag, Last-Modified and conditional requests. Whatever else is asked for is 404; a fault of the store is 503.
+//! With ETag, Last-Modified, conditional requests, one range, and compressed where that is asked for. A list comes from the shelf,
+//! piece by piece: however long it is and whoever reads it slowly, memory stays as it is. Whatever else is asked for is 404; a list
+//! that the store has and the shelf has not yet, and a fault, are 503.
 
+mod conditions;
+mod file_body;
+
+use std::fs::File;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use actix_web::body::BoxBody;
+use actix_web::error::BlockingError;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, Header, HeaderValue, HttpDate, IfModifiedSince, IfNoneMatch, LAST_MODIFIED,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HttpDate, LAST_MODIFIED, RETRY_AFTER, VARY,
 };
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use ca_core::chain::Chain;
 use ca_core::clock::Clock;
 use ca_core::digest::Sha256Digest;
 use ca_core::issuer::CaKey;
 use chrono::{DateTime, Utc};
 use schema::{Reader, StoreFault};
 
+use self::conditions::{Judged, Validators, accepts_gzip, judge};
+use self::file_body::FileBody;
 use crate::settings::CrlSettings;
+use crate::shelf::{Shelf, ShelfFault, ShelvedList, canonical, label};
 
-/// Reads from the store what is to be downloaded.
+/// Gives out what is to be downloaded.
 pub struct DownloadService {
+    shelf: Arc<Shelf>,
     reader: Reader,
     clock: Arc<dyn Clock>,
     cache_seconds: i64,
 }
 
+/// Nothing could be given out.
+#[derive(Debug, thiserror::Error)]
+enum DownloadFault {
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    #[error(transparent)]
+    Shelf(#[from] ShelfFault),
+}
+
+/// What was found.
+enum Found {
+    Download(Box<Download>),
+    /// The store has it, the shelf will have it soon.
+    NotYet,
+    Nothing,
+}
+
+/// Something to be downloaded: one representation.
+struct Download {
+    content_type: &'static str,
+    validators: Validators,
+    /// Seconds.
+    max_age: i64,
+    /// Whether the same address never gives anything else.
+    immutable: bool,
+    /// Whether there is a compressed representation, too, or may be.
+    varies: bool,
+    compressed: bool,
+    octets: Octets,
+}
+
+enum Octets {
+    Here(Vec<u8>),
+    File(File, u64),
+}
+
+/// What never changes: another generation, and another list, have another address.
+const FOR_EVER: i64 = 86_400;
+
 impl DownloadService {
-    /// Downloads from the store. The settings' cache time is the only one that matters here.
-    pub fn new(reader: Reader, clock: Arc<dyn Clock>, settings: &CrlSettings) -> Self {
-        Self { reader, clock, cache_seconds: i64::from(settings.cache_seconds) }
+    /// Downloads from the shelf. The settings' cache time is the only one that matters here.
+    pub fn new(shelf: Arc<Shelf>, reader: Reader, clock: Arc<dyn Clock>, settings: &CrlSettings) -> Self {
+        Self { shelf, reader, clock, cache_seconds: i64::from(settings.cache_seconds) }
     }
 
-    fn ca_key(&self, label: &str) -> Result<Option<CaKey>, StoreFault> {
-        Ok(self.reader.ca_keys()?.into_iter().find(|ca_key| ca_key.label() == label))
+    fn list_in_force(&self, file: &str, gzip: bool) -> Result<Found, DownloadFault> {
+        let Some(asked) = file.strip_suffix(".crl") else { return Ok(Found::Nothing) };
+        let Some(list) = self.shelf.in_force(asked) else { return self.missing(asked, None) };
+        let fresh = (list.next_update - self.clock.now()).num_seconds();
+        opened(&list, gzip, self.cache_seconds.min(fresh).max(0), false)
     }
 
-    fn crl(&self, file: &str) -> Result<Option<Download>, StoreFault> {
-        let Some(label) = file.strip_suffix(".crl") else { return Ok(None) };
-        let Some(ca_key) = self.ca_key(label)? else { return Ok(None) };
-        let Some(crl) = self.reader.latest_crl(ca_key.id())? else { return Ok(None) };
-        let fresh = (crl.next_update - self.clock.now()).num_seconds();
-        Ok(Some(Download {
-            content_type: "application/pkix-crl",
-            // A number is never given out twice.
-            tag: format!("{label}-{}", crl.number),
-            modified: crl.this_update,
-            max_age: self.cache_seconds.min(fresh).max(0),
-            octets: crl.der,
-        }))
+    fn list_by_number(&self, asked: &str, file: &str, gzip: bool) -> Result<Found, DownloadFault> {
+        let Some(number) = file.strip_suffix(".crl").and_then(canonical) else { return Ok(Found::Nothing) };
+        match self.shelf.look(asked, number)? {
+            Some(list) => opened(&list, gzip, FOR_EVER, true),
+            None => self.missing(asked, Some(number)),
+        }
     }
 
-    fn ca_certificate(&self, file: &str) -> Result<Option<Download>, StoreFault> {
-        let Some(label) = file.strip_suffix(".cer") else { return Ok(None) };
-        Ok(self.ca_key(label)?.map(|ca_key| Download {
+    /// What is not on the shelf may be in the store.
+    fn missing(&self, asked: &str, number: Option<u64>) -> Result<Found, DownloadFault> {
+        for ca_key in self.reader.ca_keys()? {
+            let Some(shard) = shard_of(asked, &ca_key) else { continue };
+            let list = match number {
+                Some(number) => self.reader.crls_kept(ca_key.id(), shard)?.iter().any(|list| list.number == number && list.is_for_every_shelf()),
+                None => self.reader.latest_crl_in(ca_key.id(), shard)?.is_some(),
+            };
+            return Ok(if list { Found::NotYet } else { Found::Nothing });
+        }
+        Ok(Found::Nothing)
+    }
+
+    fn ca_certificate(&self, file: &str) -> Result<Found, DownloadFault> {
+        let Some(asked) = file.strip_suffix(".cer") else { return Ok(Found::Nothing) };
+        let Some(ca_key) = self.reader.ca_keys()?.into_iter().find(|ca_key| ca_key.label() == asked) else { return Ok(Found::Nothing) };
+        Ok(Found::Download(Box::new(Download {
             content_type: "application/pkix-cert",
-            tag: Sha256Digest::of(ca_key.certificate_der()).to_string(),
-            modified: ca_key.not_before(),
-            // It never changes: another generation has another address.
-            max_age: 86_400,
-            octets: ca_key.certificate_der().to_vec(),
-        }))
+            validators: Validators { tag: Sha256Digest::of(ca_key.certificate_der()).to_string(), modified: whole(ca_key.not_before()) },
+            max_age: FOR_EVER,
+            immutable: false,
+            varies: false,
+            compressed: false,
+            octets: Octets::Here(ca_key.certificate_der().to_vec()),
+        })))
     }
 }
 
-/// Something to be downloaded.
-struct Download {
-    content_type: &'static str,
-    tag: String,
-    modified: DateTime<Utc>,
-    /// Seconds.
-    max_age: i64,
-    octets: Vec<u8>,
+/// The shard whose list has that label.
+fn shard_of(asked: &str, ca_key: &CaKey) -> Option<u16> {
+    let rest = asked.strip_prefix(&ca_key.label())?;
+    let shard = if rest.is_empty() { 0 } else { rest.strip_prefix('-')?.parse().ok()? };
+    (label(ca_key, shard) == asked).then_some(shard)
+}
+
+fn opened(list: &ShelvedList, gzip: bool, max_age: i64, immutable: bool) -> Result<Found, DownloadFault> {
+    let compressed = list.compressed_octets.filter(|_| gzip);
+    let path = if compressed.is_some() { list.compressed_path() } else { list.path.clone() };
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        // Just removed: it is no longer kept.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(ShelfFault::at(&path)(error).into()),
+    };
+    // A number is never given out twice, and compressed octets are other octets (RFC 9110 section 8.8.3.3).
+    let coding = if compressed.is_some() { "-gzip" } else { "" };
+    Ok(Found::Download(Box::new(Download {
+        content_type: "application/pkix-crl",
+        validators: Validators { tag: format!("{}-{}{coding}", list.label, list.number), modified: whole(list.this_update) },
+        max_age,
+        immutable,
+        varies: true,
+        compressed: compressed.is_some(),
+        octets: Octets::File(file, compressed.unwrap_or(list.octets)),
+    })))
+}
+
+fn whole(moment: DateTime<Utc>) -> SystemTime {
+    SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(moment.timestamp()).unwrap_or(0))
 }
 
 /// The routes, to be composed into an application: `App::new().configure(crl_publisher::http::routes(service))`.
@@ -81,13 +169,20 @@ pub fn routes(service: Arc<DownloadService>) -> impl FnOnce(&mut web::ServiceCon
         config
             .app_data(web::Data::from(service))
             .service(web::resource("/crl/{file}").route(web::get().to(crl)).route(web::head().to(crl)))
+            .service(web::resource("/crl/{label}/{file}").route(web::get().to(crl_by_number)).route(web::head().to(crl_by_number)))
             .service(web::resource("/ca/{file}").route(web::get().to(ca_certificate)).route(web::head().to(ca_certificate)));
     }
 }
 
 async fn crl(service: web::Data<DownloadService>, request: HttpRequest, file: web::Path<String>) -> HttpResponse {
-    let file = file.into_inner();
-    let found = web::block(move || service.crl(&file)).await;
+    let (file, gzip) = (file.into_inner(), accepts_gzip(request.headers()));
+    let found = web::block(move || service.list_in_force(&file, gzip)).await;
+    respond(&request, found, "crl")
+}
+
+async fn crl_by_number(service: web::Data<DownloadService>, request: HttpRequest, path: web::Path<(String, String)>) -> HttpResponse {
+    let ((asked, file), gzip) = (path.into_inner(), accepts_gzip(request.headers()));
+    let found = web::block(move || service.list_by_number(&asked, &file, gzip)).await;
     respond(&request, found, "crl")
 }
 
@@ -97,50 +192,72 @@ async fn ca_certificate(service: web::Data<DownloadService>, request: HttpReques
     respond(&request, found, "ca")
 }
 
-fn respond(
-    request: &HttpRequest,
-    found: Result<Result<Option<Download>, StoreFault>, actix_web::error::BlockingError>,
-    what: &'static str,
-) -> HttpResponse {
+fn respond(request: &HttpRequest, found: Result<Result<Found, DownloadFault>, BlockingError>, what: &'static str) -> HttpResponse {
+    let unavailable = || HttpResponse::ServiceUnavailable().insert_header((CACHE_CONTROL, "no-store")).insert_header((RETRY_AFTER, "1")).finish();
     let (outcome, response) = match found {
-        Ok(Ok(Some(download))) if is_known(request, &download) => ("not_modified", {
-            let mut response = HttpResponse::NotModified();
-            headers(&mut response, &download);
-            response.finish()
-        }),
-        Ok(Ok(Some(download))) => ("sent", {
-            let mut response = HttpResponse::Ok();
-            headers(&mut response, &download);
-            response.insert_header((CONTENT_TYPE, download.content_type)).body(download.octets)
-        }),
-        Ok(Ok(None)) => ("not_found", HttpResponse::NotFound().insert_header((CACHE_CONTROL, "no-store")).finish()),
+        Ok(Ok(Found::Download(download))) => sent(request, *download),
+        Ok(Ok(Found::Nothing)) => ("not_found", HttpResponse::NotFound().insert_header((CACHE_CONTROL, "no-store")).finish()),
+        Ok(Ok(Found::NotYet)) => ("not_yet", unavailable()),
         Ok(Err(fault)) => {
-            tracing::error!(%fault, "a download could not be read from the store");
-            ("fault", HttpResponse::ServiceUnavailable().insert_header((CACHE_CONTROL, "no-store")).finish())
+            tracing::error!(fault = %Chain(&fault), "a download could not be read");
+            ("fault", unavailable())
         }
-        Err(_stopping) => ("fault", HttpResponse::ServiceUnavailable().insert_header((CACHE_CONTROL, "no-store")).finish()),
+        Err(_stopping) => ("fault", unavailable()),
     };
     metrics::counter!("tsunagi_downloads_total", "what" => what, "outcome" => outcome).increment(1);
     response
 }
 
-fn headers(response: &mut actix_web::HttpResponseBuilder, download: &Download) {
-    response
-        .insert_header((ETAG, HeaderValue::from_str(&format!("\"{}\"", download.tag)).unwrap_or(HeaderValue::from_static("\"\""))))
-        .insert_header((LAST_MODIFIED, HttpDate::from(SystemTime::from(download.modified))))
-        .insert_header((CACHE_CONTROL, format!("public, max-age={}, must-revalidate, no-transform", download.max_age)));
+fn sent(request: &HttpRequest, download: Download) -> (&'static str, HttpResponse) {
+    let length = match &download.octets {
+        Octets::Here(octets) => octets.len() as u64,
+        Octets::File(_, length) => *length,
+    };
+    let judged = judge(request, &download.validators, length);
+    let (outcome, status) = match judged {
+        Judged::Known => ("not_modified", StatusCode::NOT_MODIFIED),
+        Judged::Refused => ("precondition_failed", StatusCode::PRECONDITION_FAILED),
+        Judged::BeyondTheEnd => ("beyond_the_end", StatusCode::RANGE_NOT_SATISFIABLE),
+        Judged::Part { .. } => ("part", StatusCode::PARTIAL_CONTENT),
+        Judged::Whole => ("sent", StatusCode::OK),
+    };
+    let mut response = HttpResponse::build(status);
+    headers(&mut response, &download);
+    let (first, count) = match judged {
+        Judged::Known | Judged::Refused => return (outcome, response.finish()),
+        Judged::BeyondTheEnd => return (outcome, response.insert_header((CONTENT_RANGE, format!("bytes */{length}"))).finish()),
+        Judged::Whole => (0, length),
+        Judged::Part { first, last } => {
+            response.insert_header((CONTENT_RANGE, format!("bytes {first}-{last}/{length}")));
+            (first, last - first + 1)
+        }
+    };
+    response.insert_header((CONTENT_TYPE, download.content_type)).insert_header((ACCEPT_RANGES, "bytes"));
+    if download.compressed {
+        response.insert_header((CONTENT_ENCODING, "gzip"));
+    }
+    let body = if request.method() == Method::HEAD {
+        BoxBody::new(FileBody::length_only(count))
+    } else {
+        match download.octets {
+            Octets::File(file, _) => BoxBody::new(FileBody::new(file, first, count)),
+            Octets::Here(octets) => {
+                let part = octets.into_iter().skip(first as usize).take(count as usize);
+                BoxBody::new(part.collect::<Vec<u8>>())
+            }
+        }
+    };
+    (outcome, response.body(body))
 }
 
-/// Whether the client has it already (RFC 9110 section 13.2.2: If-None-Match goes before If-Modified-Since).
-fn is_known(request: &HttpRequest, download: &Download) -> bool {
-    if request.headers().contains_key(actix_web::http::header::IF_NONE_MATCH) {
-        let tag = EntityTag::new_strong(download.tag.clone());
-        return match IfNoneMatch::parse(request) {
-            Ok(IfNoneMatch::Any) => true,
-            Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
-            Err(_) => false,
-        };
+fn headers(response: &mut HttpResponseBuilder, download: &Download) {
+    let age = download.max_age;
+    let renewal = if download.immutable { "immutable" } else { "must-revalidate" };
+    response
+        .insert_header((ETAG, format!("\"{}\"", download.validators.tag)))
+        .insert_header((LAST_MODIFIED, HttpDate::from(download.validators.modified)))
+        .insert_header((CACHE_CONTROL, format!("public, max-age={age}, {renewal}, no-transform")));
+    if download.varies {
+        response.insert_header((VARY, "Accept-Encoding"));
     }
-    IfModifiedSince::parse(request).is_ok_and(|since| SystemTime::from(since.0) >= SystemTime::from(download.modified))
-        && request.headers().contains_key(actix_web::http::header::IF_MODIFIED_SINCE)
 }

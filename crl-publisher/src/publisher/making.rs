@@ -1,0 +1,266 @@
+//! The way of one list: reserved, written, let through the gate, stored, published, put on the shelf.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use ca_core::chain::Chain;
+use ca_core::issuer::{CaKeyId, Issuer};
+use ca_core::serial::SerialNumber;
+use ca_core::signer::{DigestAlgorithm, StreamingDigest};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use schema::crl::{CRL_CHUNK_OCTETS, CrlCause, PublishedCrl};
+use schema::lease::Lease;
+use schema::{StoreFault, Transaction};
+
+use super::steps::PublishStep;
+use super::Publisher;
+use crate::gate::{self, Asked, GateFault, GateInput, GateReport, PreviousList, Standing};
+use crate::list::{Heading, ListFault, ListWriter, WrittenList};
+use crate::scope::Scope;
+use crate::shelf::{Expected, FillFault, ShelfFault};
+
+/// A list that was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The list, as the store has it.
+    pub list: PublishedCrl,
+    /// What the gate found.
+    pub report: GateReport,
+}
+
+/// A list could not be published; the last one stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishFault {
+    /// The store failed, or the lease has passed to another.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// It could not be written or signed.
+    #[error(transparent)]
+    List(#[from] ListFault),
+    /// It is not what it should be.
+    #[error("the new list was not let through: {0}")]
+    Gate(#[from] GateFault),
+    /// The list before is not on the shelf, and could not be put there to be compared with.
+    #[error("the list before is not on the shelf")]
+    Previous(#[from] FillFault),
+    /// The file cannot be read again.
+    #[error("the new list's file")]
+    File(#[from] io::Error),
+    /// The file is no longer what the gate let through.
+    #[error("the new list's file is not the one that was let through")]
+    FileChanged,
+    /// The schedule has no time left to come.
+    #[error("the schedule has no time left to come")]
+    ScheduleEnded,
+}
+
+/// So many pieces are stored in one transaction: others have their turn in between.
+const CHUNKS_AT_ONCE: usize = 4;
+
+impl Publisher {
+    /// The entries are read in pages, each at another moment, with no snapshot held. Still every revocation up to the position
+    /// noted before the first page is on the list: it was committed before, and revocation is permanent, so no page can miss it; nor
+    /// can it miss a hold, unless that was lifted since. What changed later may or may not be on it, has a later position and makes
+    /// another list due.
+    pub(super) fn make(&mut self, issuer: &Issuer, scope: &Scope, cause: CrlCause, lease: Option<&Lease>) -> Result<Published, PublishFault> {
+        let now = self.clock.now();
+        let next_update = match cause {
+            CrlCause::Final => Heading::NEVER,
+            _ => self.schedule.next_after(now).ok_or(PublishFault::ScheduleEnded)?.trunc_subsecs(0) + self.settings.overlap(),
+        };
+        let (ca_key, shard) = (scope.ca_key(), scope.shard());
+        let number = self.fenced(lease, move |transaction| transaction.reserve_crl_number_in(ca_key, shard, now))?;
+        self.steps.reached(PublishStep::Reserved);
+        let heading = Heading { number, this_update: now.trunc_subsecs(0), next_update };
+        let work = self.shelf.work_directory();
+        let file = work.join(format!("{}-{number}.crl", scope.label()));
+        let made = self.make_numbered(issuer, scope, &heading, cause, &file, lease);
+        if let Err(fault) = &made {
+            self.give_up(scope, number, fault, &file, lease);
+        }
+        made
+    }
+
+    fn make_numbered(
+        &mut self,
+        issuer: &Issuer,
+        scope: &Scope,
+        heading: &Heading,
+        cause: CrlCause,
+        file: &Path,
+        lease: Option<&Lease>,
+    ) -> Result<Published, PublishFault> {
+        let event_position = self.noticed()?;
+        let keep_from = self.keep_from(scope.latest());
+        let written = self.write(issuer, scope, heading, keep_from, file)?;
+        self.steps.reached(PublishStep::Written);
+        let report = self.let_through(issuer, scope, &written, keep_from, event_position)?;
+        self.steps.reached(PublishStep::Passed);
+        self.store(scope.ca_key(), heading.number, file, &report, lease)?;
+        self.steps.reached(PublishStep::Stored);
+
+        let list = PublishedCrl {
+            ca_key: scope.ca_key(),
+            shard: scope.shard(),
+            number: heading.number,
+            this_update: heading.this_update,
+            next_update: heading.next_update,
+            entries: report.entries,
+            octets: report.octets,
+            sha256: report.sha256,
+            event_position,
+            cause,
+        };
+        let (to_publish, clock) = (list.clone(), self.clock.clone());
+        self.fenced(lease, move |transaction| transaction.publish_crl_in(&to_publish, clock.now()))?;
+        self.steps.reached(PublishStep::Published);
+
+        self.shelve(scope, &list, file);
+        self.steps.reached(PublishStep::Shelved);
+        Ok(Published { list, report })
+    }
+
+    /// It is published whatever becomes of the shelf: that is filled from the store if this fails.
+    fn shelve(&mut self, scope: &Scope, list: &PublishedCrl, file: &Path) {
+        let expected = Expected { label: scope.label().to_owned(), number: list.number, octets: list.octets, sha256: list.sha256 };
+        if let Err(fault) = self.shelf.place(&expected, file) {
+            metrics::counter!("tsunagi_crl_shelf_faults_total").increment(1);
+            tracing::error!(crl = scope.label(), fault = %Chain(&fault), "a published CRL is not on the shelf");
+            self.shelf_is_behind = true;
+        }
+    }
+
+    fn write(&self, issuer: &Issuer, scope: &Scope, heading: &Heading, keep_from: DateTime<Utc>, file: &Path) -> Result<WrittenList, PublishFault> {
+        let mut writer = ListWriter::begin(&file.with_extension("entries"))?;
+        // The store lists what ends after a moment, in milliseconds; whatever ends at `keep_from` itself stays too.
+        let ended_by = keep_from - TimeDelta::milliseconds(1);
+        let (ca_key, shard, page) = (scope.ca_key(), scope.shard(), self.settings.page_entries);
+        let mut after: Option<SerialNumber> = None;
+        loop {
+            let mut pushed = Ok(());
+            after = self.reader.revoked_in_scope(ca_key, shard, ended_by, after.as_ref(), page, |entry| {
+                if pushed.is_ok() {
+                    pushed = writer.push(entry);
+                }
+            })?;
+            pushed?;
+            if after.is_none() {
+                return Ok(writer.finish(heading, issuer, shard, file)?);
+            }
+        }
+    }
+
+    fn let_through(
+        &mut self,
+        issuer: &Issuer,
+        scope: &Scope,
+        written: &WrittenList,
+        keep_from: DateTime<Utc>,
+        position: schema::EventPosition,
+    ) -> Result<GateReport, PublishFault> {
+        let (ca_key, shard) = (scope.ca_key(), scope.shard());
+        let ended_by = keep_from - TimeDelta::milliseconds(1);
+        let previous = scope.latest().map(|latest| self.previous(scope, latest)).transpose()?;
+        let reader = self.reader.clone();
+        let report = gate::check(GateInput {
+            path: &written.path,
+            issuer,
+            shard,
+            heading: &written.heading,
+            previous: scope.latest().zip(previous.as_deref()).map(|(latest, path)| PreviousList { path, number: latest.number }),
+            count: &mut || reader.gate_count(ca_key, shard, ended_by, position),
+            standing: &mut |serials| {
+                let statuses = reader.certificate_statuses(ca_key, serials)?;
+                let standing = |status: Option<schema::status::CertificateStatus>| match status {
+                    Some(status) if status.not_after < keep_from => Standing::LongExpired,
+                    Some(status) if status.revocation.is_none() => Standing::Free,
+                    _ => Standing::Listed,
+                };
+                Ok(statuses.into_iter().map(standing).collect())
+            },
+            witness: self.witness.as_deref(),
+            sample: usize::from(self.settings.gate_sample),
+        })?;
+        if let Asked::Unchecked(fault) = &report.asked {
+            // Lists are needed most when the status service is down.
+            metrics::counter!("tsunagi_crl_unwitnessed_total").increment(1);
+            tracing::warn!(crl = scope.label(), %fault, "the status service could not be asked; the list is published without it");
+        }
+        Ok(report)
+    }
+
+    /// The file of the list before. After a failure it is held against the store first: that file may be what was wrong.
+    fn previous(&self, scope: &Scope, latest: &PublishedCrl) -> Result<std::path::PathBuf, PublishFault> {
+        let here = self.shelf.look(scope.label(), latest.number).ok().flatten();
+        if let Some(here) = here.filter(|_| scope.failures() == 0) {
+            return Ok(here.path);
+        }
+        let expected = Expected { label: scope.label().to_owned(), number: latest.number, octets: latest.octets, sha256: latest.sha256 };
+        let fill = |sink: &mut dyn FnMut(&[u8]) -> io::Result<()>| {
+            self.reader.crl_chunks(latest.ca_key, latest.number, |octets| Ok::<_, FillFault>(sink(octets)?)).map(drop)
+        };
+        self.shelf.fill(&expected, fill)?;
+        let filled = self.shelf.look(scope.label(), latest.number).map_err(FillFault::from)?;
+        Ok(filled.map(|list| list.path).ok_or_else(|| FillFault::from(ShelfFault::Octets(self.shelf.work_directory())))?)
+    }
+
+    fn store(&self, ca_key: CaKeyId, number: u64, file: &Path, report: &GateReport, lease: Option<&Lease>) -> Result<(), PublishFault> {
+        let mut file = File::open(file)?;
+        let mut digest = StreamingDigest::new(DigestAlgorithm::Sha256);
+        let mut sequence = 0;
+        loop {
+            let mut chunks = Vec::with_capacity(CHUNKS_AT_ONCE);
+            while chunks.len() < CHUNKS_AT_ONCE {
+                let mut chunk = Vec::with_capacity(CRL_CHUNK_OCTETS);
+                file.by_ref().take(CRL_CHUNK_OCTETS as u64).read_to_end(&mut chunk)?;
+                if chunk.is_empty() {
+                    break;
+                }
+                digest.update(&chunk);
+                chunks.push((sequence, chunk));
+                sequence += 1;
+            }
+            if chunks.is_empty() {
+                break;
+            }
+            self.fenced(lease, move |transaction| {
+                chunks.iter().try_for_each(|(sequence, chunk)| transaction.append_crl_chunk(ca_key, number, *sequence, chunk))
+            })?;
+            self.steps.reached(PublishStep::Storing);
+        }
+        if digest.finish().as_bytes() == report.sha256.as_bytes() { Ok(()) } else { Err(PublishFault::FileChanged) }
+    }
+
+    /// What is left of it goes, and why is kept for operators. If the store cannot take that, it is in the log.
+    fn give_up(&self, scope: &Scope, number: u64, fault: &PublishFault, file: &Path, lease: Option<&Lease>) {
+        let (ca_key, reason, now) = (scope.ca_key(), Chain(fault).to_string(), self.clock.now());
+        let recorded = self.fenced(lease, move |transaction| transaction.fail_crl(ca_key, number, &reason, now));
+        if let Err(fault) = recorded {
+            tracing::warn!(crl = scope.label(), fault = %Chain(&fault), "why a CRL was not published is not recorded");
+        }
+        if let Err(error) = fs::remove_file(file).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }) {
+            tracing::warn!(crl = scope.label(), %error, "an unpublished CRL is not removed");
+        }
+    }
+
+    /// Certificates that ended before this moment need no entry any more: an entry stays until it was on one regular list issued
+    /// after the certificate's end (RFC 5280 section 3.3). The list before was made at or after a regular time; the first list
+    /// from that time on was the regular one, and it had the entries of all certificates that had ended by then.
+    fn keep_from(&self, previous: Option<&PublishedCrl>) -> DateTime<Utc> {
+        previous.and_then(|previous| self.schedule.last_until(previous.this_update)).unwrap_or(DateTime::UNIX_EPOCH)
+    }
+
+    /// A write of ours: nothing of it is done if the lease has passed on.
+    fn fenced<T: Send + 'static>(
+        &self,
+        lease: Option<&Lease>,
+        mut work: impl FnMut(&mut Transaction<'_>) -> Result<T, StoreFault> + Send + 'static,
+    ) -> Result<T, StoreFault> {
+        let fence = lease.cloned();
+        self.writer.write(move |transaction| {
+            fence.as_ref().map(|lease| transaction.check_lease(lease)).transpose()?;
+            work(transaction)
+        })
+    }
+}
