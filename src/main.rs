@@ -3,6 +3,7 @@
 mod command;
 mod demonstration;
 mod failure;
+mod high_water;
 mod init;
 mod installation;
 mod operator;
@@ -11,6 +12,8 @@ mod role;
 mod sandbox_files;
 mod settings;
 mod telemetry;
+mod vault;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -65,6 +68,12 @@ enum Command {
     /// Look at CRLs
     #[command(subcommand)]
     Crl(command::crl::Command),
+    /// Look at CA keys, make the next, retire an old one
+    #[command(subcommand)]
+    CaKey(command::ca_key::Command),
+    /// Go on after the store was restored from a backup
+    #[command(subcommand)]
+    Restore(command::restore::Command),
     /// Prepare a PostgreSQL database
     #[cfg(feature = "postgres")]
     #[command(subcommand)]
@@ -93,6 +102,8 @@ fn main() -> ExitCode {
         Command::Schedule(command) => command::schedule::run(&command, output),
         Command::Instruction(command) => command::instruction::run(&command, output),
         Command::Crl(command) => command::crl::run(&command, output),
+        Command::Restore(command) => command::restore::run(&command, output),
+        Command::CaKey(command) => command::ca_key::run(&command, output),
         #[cfg(feature = "postgres")]
         Command::Store(command) => command::store::run(&command, output),
         Command::Sandbox(command) => command::sandbox::run(&command, output),

@@ -7,13 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use schema::latency::LATENCY_BOUNDS_MILLISECONDS;
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
 
 /// The bounds of the histograms' buckets, in seconds.
 const BUCKETS: [f64; 14] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Those of the histograms of how long revocations take to be told, which may be hours.
+const LATENCY: &str = "tsunagi_revocation_to_";
 
 /// Sends logs to standard error: text, or JSON lines. `RUST_LOG` chooses; otherwise informational and above.
 pub(crate) fn start_logs(json: bool) {
@@ -27,8 +30,11 @@ pub(crate) fn start_logs(json: bool) {
 
 /// Collects metrics from now on.
 pub(crate) fn start_metrics() -> Result<PrometheusHandle, Failure> {
-    let builder = PrometheusBuilder::new().set_buckets(&BUCKETS).map_err(|error| Failure::other(format!("metrics: {error}")))?;
-    builder.install_recorder().map_err(|error| Failure::other(format!("metrics: {error}")))
+    let fault = |error| Failure::other(format!("metrics: {error}"));
+    let latency = LATENCY_BOUNDS_MILLISECONDS.map(|milliseconds| milliseconds as f64 / 1_000.0);
+    let builder = PrometheusBuilder::new().set_buckets(&BUCKETS).map_err(fault)?;
+    let builder = builder.set_buckets_for_metric(Matcher::Prefix(LATENCY.to_owned()), &latency).map_err(fault)?;
+    builder.install_recorder().map_err(fault)
 }
 
 /// Looks after the metrics every ten seconds until `stop`: folds what has gathered into the histograms, which would grow

@@ -13,6 +13,7 @@ mod device_commands;
 mod evidence;
 mod instructions;
 mod issuing;
+mod latency;
 mod leader;
 mod notices;
 mod reconciliation;
@@ -24,6 +25,7 @@ mod settings;
 mod shards;
 mod steps;
 mod sweeps;
+mod test_certificates;
 mod timetable;
 mod told;
 
@@ -35,7 +37,7 @@ pub use self::role::{CaRole, CaRoleParts, CaRoleRefusal, CardStatusSource, CrlLo
 pub use self::schedules::{ScheduleName, UnknownSchedule};
 pub use self::settings::{
     CaRoleSettings, DeviceCommandSettings, EvidenceLimits, LifeSettings, LifeSettingsRefusal, MassSettings, NoticeSettings,
-    ScheduleSettings, SecondLookSettings,
+    ScheduleSettings, SecondLookSettings, TestCertificateSettings,
 };
 pub use self::steps::{IssuanceStep, NoSteps, Steps};
 pub use self::timetable::{Timetable, TimetableRefusal};
@@ -58,6 +60,9 @@ pub enum CaFault {
     /// A stored responder certificate cannot be read.
     #[error("a stored responder certificate cannot be read")]
     StoredResponder,
+    /// A test certificate could not be made.
+    #[error("a test certificate could not be made")]
+    TestCertificate(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A card CRL that cannot be used.
     #[error("a card CRL: {0}")]
     CardCrl(&'static str),

@@ -13,6 +13,7 @@ use ca_core::device_command::CommandKey;
 use ca_core::instruction::InstructionVerifier;
 use ca_core::issuer::Issuer;
 use ca_core::kind::CertificateKind;
+use ca_core::ocsp::StatusWitness;
 use chrono::{DateTime, Utc};
 use policies::LifecyclePolicy;
 use push::PushGateway;
@@ -22,6 +23,7 @@ use schema::{Reader, Wake, Writer};
 use crate::CaFault;
 use crate::evidence::EvidenceAges;
 use crate::instructions::BackOfficeRest;
+use crate::latency::Watch;
 use crate::notices::{WordingFault, Wordings};
 use crate::schedules::ScheduleName;
 use crate::settings::{CaRoleSettings, LifeSettingsRefusal};
@@ -59,7 +61,7 @@ pub struct CaRoleParts {
     pub instructions: InstructionVerifier,
     /// How the life of certificates runs.
     pub lifecycle: Arc<LifecyclePolicy>,
-    /// The issuers that issue now, one for each kind.
+    /// The issuers of every key generation whose key is at hand. The newest of each kind issues; all certify their own responders.
     pub issuers: Vec<Issuer>,
     /// Reads the store.
     pub reader: Reader,
@@ -77,6 +79,8 @@ pub struct CaRoleParts {
     pub command_key: CommandKey,
     /// Brings commands to phones; without it, they wait until the phones ask.
     pub push: Option<Arc<dyn PushGateway>>,
+    /// Sees what relying parties are told; without it, nobody measures how long revocations take to be told.
+    pub witness: Option<Arc<dyn StatusWitness>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Is told of each step.
@@ -92,7 +96,10 @@ pub struct CaRole {
     pub(crate) verifier: Arc<ApplicationVerifier>,
     pub(crate) instructions: InstructionVerifier,
     pub(crate) lifecycle: Arc<LifecyclePolicy>,
+    /// Those that issue.
     pub(crate) issuers: HashMap<CertificateKind, Issuer>,
+    /// Those and the older generations.
+    pub(crate) generations: Vec<Issuer>,
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
     pub(crate) wake: Arc<Wake>,
@@ -101,6 +108,7 @@ pub struct CaRole {
     pub(crate) crl_locations: Vec<CrlLocation>,
     pub(crate) command_key: CommandKey,
     pub(crate) push: Option<Arc<dyn PushGateway>>,
+    pub(crate) witness: Option<Arc<dyn StatusWitness>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) steps: Arc<dyn Steps>,
     pub(crate) settings: CaRoleSettings,
@@ -118,6 +126,8 @@ pub struct CaRole {
     pub(crate) telling: Mutex<()>,
     /// Held while commands are sent.
     pub(crate) sending: Mutex<()>,
+    /// Held while revocations are followed.
+    pub(crate) watch: Mutex<Option<Watch>>,
     /// Instructions that need the back office wait while this lasts.
     pub(crate) back_office_rest: BackOfficeRest,
     pub(crate) stopping: AtomicBool,
@@ -137,7 +147,10 @@ pub enum CaRoleRefusal {
 impl CaRole {
     /// Puts the role together; nothing runs yet.
     pub fn new(parts: CaRoleParts) -> Result<Self, CaRoleRefusal> {
-        let issuers = parts.issuers.into_iter().map(|issuer| (issuer.ca_key().kind(), issuer)).collect();
+        let mut generations = parts.issuers;
+        generations.sort_by_key(|issuer| issuer.ca_key().generation());
+        // Of each kind the newest stays.
+        let issuers = generations.iter().map(|issuer| (issuer.ca_key().kind(), issuer.clone())).collect();
         Ok(Self {
             timetables: parts.settings.life.check()?,
             wordings: Wordings::shipped()?,
@@ -145,6 +158,7 @@ impl CaRole {
             instructions: parts.instructions,
             lifecycle: parts.lifecycle,
             issuers,
+            generations,
             reader: parts.reader,
             writer: parts.writer,
             wake: parts.wake,
@@ -153,6 +167,7 @@ impl CaRole {
             crl_locations: parts.crl_locations,
             command_key: parts.command_key,
             push: parts.push,
+            witness: parts.witness,
             clock: parts.clock,
             steps: parts.steps,
             settings: parts.settings,
@@ -164,6 +179,7 @@ impl CaRole {
             stale_since: Mutex::default(),
             telling: Mutex::default(),
             sending: Mutex::default(),
+            watch: Mutex::default(),
             back_office_rest: BackOfficeRest::default(),
             stopping: AtomicBool::new(false),
         })

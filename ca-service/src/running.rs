@@ -47,6 +47,7 @@ impl CaRole {
             scope.spawn(|| self.follow(stop, "batches", REGULAR, || self.advance_batches()));
             scope.spawn(|| self.follow(stop, "notices", REGULAR, || self.make_and_tell()));
             scope.spawn(|| self.follow(stop, "commands", REGULAR, || self.make_and_send()));
+            scope.spawn(|| self.follow(stop, "latency", REGULAR, || self.follow_latency()));
             for _ in 1..issuing_threads() {
                 scope.spawn(|| self.issue(stop));
             }

@@ -27,6 +27,8 @@ pub enum ScheduleName {
     RetryNotices,
     /// Commands to phones are sent again, or expire.
     RetryCommands,
+    /// Test certificates are made anew before they end.
+    TestCertificates,
 }
 
 /// The word names nothing that is done regularly.
@@ -36,8 +38,15 @@ pub struct UnknownSchedule;
 
 impl ScheduleName {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Expire, Self::HoldDeadlines, Self::SecondLooks, Self::Compare, Self::RetryNotices, Self::RetryCommands];
+    pub const ALL: [Self; 7] = [
+        Self::Expire,
+        Self::HoldDeadlines,
+        Self::SecondLooks,
+        Self::Compare,
+        Self::RetryNotices,
+        Self::RetryCommands,
+        Self::TestCertificates,
+    ];
 
     /// The word in instructions, in the store and on the command line.
     pub const fn as_str(self) -> &'static str {
@@ -48,6 +57,7 @@ impl ScheduleName {
             Self::Compare => "compare",
             Self::RetryNotices => "retry-notices",
             Self::RetryCommands => "retry-commands",
+            Self::TestCertificates => "test-certificates",
         }
     }
 }
@@ -121,6 +131,7 @@ impl CaRole {
             ScheduleName::Compare => self.compare_cards(),
             ScheduleName::RetryNotices => self.tell_holders(),
             ScheduleName::RetryCommands => Ok(self.expire_commands()? + self.send_commands()?),
+            ScheduleName::TestCertificates => self.renew_test_certificates(),
         }
     }
 }

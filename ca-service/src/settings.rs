@@ -52,6 +52,8 @@ pub struct LifeSettings {
     pub device_commands: DeviceCommandSettings,
     /// Notices to holders.
     pub notices: NoticeSettings,
+    /// Certificates with which relying parties try their checks.
+    pub test_certificates: TestCertificateSettings,
 }
 
 /// When what is done regularly is done: six fields each, *seconds first* (second minute hour day-of-month month day-of-week;
@@ -71,6 +73,8 @@ pub struct ScheduleSettings {
     pub retry_notices: String,
     /// Commands to phones that were not confirmed are sent again, or expire. Default `45 * * * * *`, each minute.
     pub retry_commands: String,
+    /// Test certificates that are missing or near their end are made anew. Default `0 5 * * * *`, hourly.
+    pub test_certificates: String,
 }
 
 impl Default for ScheduleSettings {
@@ -82,6 +86,7 @@ impl Default for ScheduleSettings {
             compare: "0 0 18 * * *".to_owned(),
             retry_notices: "15 * * * * *".to_owned(),
             retry_commands: "45 * * * * *".to_owned(),
+            test_certificates: "0 5 * * * *".to_owned(),
         }
     }
 }
@@ -96,6 +101,7 @@ impl ScheduleSettings {
             ScheduleName::Compare => &self.compare,
             ScheduleName::RetryNotices => &self.retry_notices,
             ScheduleName::RetryCommands => &self.retry_commands,
+            ScheduleName::TestCertificates => &self.test_certificates,
         }
     }
 }
@@ -174,6 +180,23 @@ pub struct NoticeSettings {
     pub backoff: Backoff,
 }
 
+/// Certificates with which relying parties try their checks: for the issuing key of each kind one good, one revoked, one held and one
+/// expired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TestCertificateSettings {
+    /// Whether there are any. Default true.
+    pub enabled: bool,
+    /// The days for which one lasts; it is renewed when a third of them is left. Default 30.
+    pub life_days: u32,
+}
+
+impl Default for TestCertificateSettings {
+    fn default() -> Self {
+        Self { enabled: true, life_days: 30 }
+    }
+}
+
 /// The settings contradict each other or a limit. Keys are named from the topic on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LifeSettingsRefusal {
@@ -220,6 +243,7 @@ impl LifeSettings {
             ("device_commands.backoff.longest_seconds", commands.backoff.longest_seconds, 1, 2_592_000),
             ("notices.backoff.first_seconds", notices.backoff.first_seconds, 1, 86_400),
             ("notices.backoff.longest_seconds", notices.backoff.longest_seconds, 1, 2_592_000),
+            ("test_certificates.life_days", self.test_certificates.life_days, 1, 365),
         ];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {

@@ -23,7 +23,7 @@ pub(crate) enum Command {
 pub(crate) struct Run {
     #[command(flatten)]
     operator: OperatorArguments,
-    /// expire, hold-deadlines, second-looks, compare, retry-notices or retry-commands
+    /// expire, hold-deadlines, second-looks, compare, retry-notices, retry-commands or test-certificates
     #[arg(value_name = "NAME")]
     schedule: ScheduleName,
 }

@@ -9,21 +9,27 @@ use back_office::{BackOffice, BackOfficeSettings, CardStatusClient, CrlUrlTempla
 use ca_core::chain::Chain;
 use ca_core::clock::SystemClock;
 use ca_core::issuer::Issuer;
+use ca_core::ocsp::StatusWitness;
 use ca_service::{CaRole, CaRoleParts, CaRoleSettings, CrlLocation, Steps};
 use crl_publisher::{NoPublishSteps, Publisher, PublisherParts};
 
 use crate::failure::Failure;
 use crate::installation::{Installation, read_file, read_passphrase};
 
-/// Starts the role's threads.
-pub(super) fn start(installation: &Installation, steps: Arc<dyn Steps>, stop: &Arc<AtomicBool>) -> Result<Vec<JoinHandle<()>>, Failure> {
+/// Starts the role's threads. `witness` sees what relying parties are told.
+pub(super) fn start(
+    installation: &Installation,
+    steps: Arc<dyn Steps>,
+    witness: &Arc<dyn StatusWitness>,
+    stop: &Arc<AtomicBool>,
+) -> Result<Vec<JoinHandle<()>>, Failure> {
     let shards = installation.settings.crl.shards;
     let issuers: Vec<_> = installation.issuers()?.into_iter().map(|issuer| issuer.in_shards(shards)).collect();
     if issuers.is_empty() {
         return Err(Failure::settings("the store has no CA key: was it made by `tsunagi init`?"));
     }
-    let mut publisher = publisher(installation)?;
-    let role = Arc::new(ca_role(installation, issuers, steps)?);
+    let mut publisher = publisher(installation, witness)?;
+    let role = Arc::new(ca_role(installation, issuers, steps, Some(Arc::clone(witness)))?);
     let issuing = spawn("ca", {
         let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
         move || role.run(&stop)
@@ -35,7 +41,7 @@ pub(super) fn start(installation: &Installation, steps: Arc<dyn Steps>, stop: &A
 }
 
 /// What publishes the lists of every CA key that is at hand.
-fn publisher(installation: &Installation) -> Result<Publisher, Failure> {
+fn publisher(installation: &Installation, witness: &Arc<dyn StatusWitness>) -> Result<Publisher, Failure> {
     let database = &installation.database;
     let publisher = Publisher::new(PublisherParts {
         issuers: installation.all_issuers()?,
@@ -44,14 +50,19 @@ fn publisher(installation: &Installation) -> Result<Publisher, Failure> {
         clock: Arc::new(SystemClock),
         settings: installation.settings.crl.clone(),
         shelf: installation.shelf()?,
-        witness: None,
+        witness: Some(Arc::clone(witness)),
         steps: Arc::new(NoPublishSteps),
     });
     publisher.map_err(|refusal| Failure::settings(refusal.to_string()))
 }
 
 /// The role with these issuers, under an owner's name of its own; nothing runs yet.
-pub(crate) fn ca_role(installation: &Installation, issuers: Vec<Issuer>, steps: Arc<dyn Steps>) -> Result<CaRole, Failure> {
+pub(crate) fn ca_role(
+    installation: &Installation,
+    issuers: Vec<Issuer>,
+    steps: Arc<dyn Steps>,
+    witness: Option<Arc<dyn StatusWitness>>,
+) -> Result<CaRole, Failure> {
     let database = &installation.database;
     let ca = &installation.settings.ca;
     let verifier = Arc::new(installation.verifier()?);
@@ -68,6 +79,7 @@ pub(crate) fn ca_role(installation: &Installation, issuers: Vec<Issuer>, steps: 
         crl_locations: crl_locations(installation)?,
         command_key: installation.command_key()?,
         push: installation.push_gateway()?,
+        witness,
         clock: Arc::new(SystemClock),
         steps,
         settings: CaRoleSettings {

@@ -12,14 +12,17 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use actix_web::dev::{Server, ServerHandle};
+use ca_core::ocsp::StatusWitness;
 use ca_service::Steps;
 use clap::ValueEnum;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub(crate) use self::authority::{back_office, ca_role};
 use crate::failure::Failure;
+use crate::high_water::Watch;
 use crate::installation::Installation;
 use crate::settings::Settings;
+use crate::witness::HttpWitness;
 
 /// What a process does. On machines of their own the roles share nothing but the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -88,11 +91,19 @@ impl Service {
     ) -> Result<Self, Failure> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut service = Self { stop: Arc::clone(&stop), servers: Vec::new(), threads: Vec::new() };
+        // Before anybody leads or answers: a store that was restored is known as one then.
+        let watch = Watch::open(installation, roles)?;
+        let trust = watch.trust();
         if roles.contains(&Role::Ca) {
-            service.threads.extend(authority::start(installation, steps, &stop)?);
+            let witness = witness(installation, listeners.status.as_ref());
+            service.threads.extend(authority::start(installation, steps, &witness, &stop)?);
         }
         let mut makers: Vec<ServerMaker> = Vec::new();
         let mut readiness: Vec<telemetry::Readiness> = vec![telemetry::store_readiness(installation.database.reader())];
+        readiness.push(Box::new({
+            let trust = trust.clone();
+            move || trust.check()
+        }));
         if roles.contains(&Role::Ra) {
             let (servers, ready) = registration::servers(installation, listeners.ra, listeners.operators)?;
             makers.extend(servers);
@@ -112,6 +123,7 @@ impl Service {
             service.threads.push(thread);
             service.servers = servers;
         }
+        service.threads.push(watch.run(stop)?);
         Ok(service)
     }
 
@@ -138,6 +150,13 @@ impl Drop for Service {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Who sees what relying parties are told: asks where the settings say, else the listener of this process, else where relying parties ask.
+fn witness(installation: &Installation, own: Option<&TcpListener>) -> Arc<dyn StatusWitness> {
+    let status = &installation.settings.status;
+    let own = || own.and_then(|listener| listener.local_addr().ok()).map(HttpWitness::own);
+    Arc::new(HttpWitness::new(status.witness_url.clone().or_else(own), status.ocsp.max_questions))
 }
 
 /// Makes a server inside the thread that will run it.

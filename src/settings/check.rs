@@ -20,6 +20,8 @@ pub(super) fn contradictions(settings: &Settings) -> Vec<String> {
         "store.url: begins with sqlite:// or postgres://"
     });
     demand((1..=1_000).contains(&settings.store.readers), "store.readers: from 1 to 1000");
+    demand(settings.store.high_water.len() <= 8, "store.high_water: at most 8 files");
+    demand(settings.store.high_water.iter().all(|path| path.file_name().is_some()), "store.high_water: names files");
     demand(
         settings.policy_directory.is_none() || settings.lifecycle.is_none(),
         "lifecycle: only without policy_directory, whose lifecycle.toml chooses instead",
@@ -29,12 +31,20 @@ pub(super) fn contradictions(settings: &Settings) -> Vec<String> {
     demand(settings.ca.feed_seconds >= 1, "ca.feed_seconds: at least 1");
     demand(settings.ca.card_crl_seconds >= 1, "ca.card_crl_seconds: at least 1");
     demand((3..=365).contains(&settings.ca.responder_days), "ca.responder_days: from 3 to 365");
+    if let Some(pkcs11) = &settings.ca.pkcs11 {
+        #[cfg(not(feature = "pkcs11"))]
+        demand(false, super::WITHOUT_PKCS11);
+        demand((1..=32).contains(&pkcs11.token.len()), "ca.pkcs11.token: a token's label has 1 to 32 octets");
+        demand((1..=1_000).contains(&pkcs11.sessions), "ca.pkcs11.sessions: from 1 to 1000");
+    }
     let status_url = &settings.status.url;
     demand(
         status_url.starts_with("http://"),
         "status.url: begins with http:// (what is there is signed, and TLS would need status itself)",
     );
     demand(!status_url.ends_with('/'), "status.url: without a slash at the end");
+    let witness_url = settings.status.witness_url.as_deref();
+    demand(witness_url.is_none_or(|url| url.starts_with("http://")), "status.witness_url: begins with http://");
     demand(settings.back_office.url.starts_with("https://"), "back_office.url: begins with https://");
     demand(!settings.card.signature.certificates.is_empty(), "card.signature.certificates: without one no application is trusted");
     let status = &settings.card.status;

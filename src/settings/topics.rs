@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use back_office::{CardStatusSettings, ConnectionSettings};
 use ca_core::kind::CertificateKind;
-use ca_service::{DeviceCommandSettings, EvidenceLimits, LifeSettings, MassSettings, NoticeSettings, ScheduleSettings, SecondLookSettings};
+use ca_service::{DeviceCommandSettings, EvidenceLimits, LifeSettings, MassSettings, NoticeSettings, ScheduleSettings, SecondLookSettings, TestCertificateSettings};
 use clap::ValueEnum;
 use ocsp::OcspSettings;
 use policies::{LifecyclePolicy, Policies, PolicyFault};
@@ -50,11 +50,19 @@ pub(crate) struct StoreTopic {
     /// How many connections read at the same time.
     #[serde(default = "StoreTopic::readers")]
     pub(crate) readers: u32,
+    /// The high-water files: how far the store had come, for noticing that it was restored. At least one should lie on another disk or
+    /// machine than the store and its backups; the highest counts. A process without the CA role keeps files of its own beside them,
+    /// with `-status` in the name.
+    #[serde(default = "StoreTopic::high_water")]
+    pub(crate) high_water: Vec<PathBuf>,
 }
 
 impl StoreTopic {
     fn readers() -> u32 {
         16
+    }
+    fn high_water() -> Vec<PathBuf> {
+        vec![PathBuf::from("high-water.json")]
     }
 }
 
@@ -105,6 +113,9 @@ pub(crate) struct CaTopic {
     pub(crate) keys: PathBuf,
     /// The file with the passphrase of the keys.
     pub(crate) passphrase_file: PathBuf,
+    /// The token with the CA keys that are no files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pkcs11: Option<Pkcs11Topic>,
     /// How many applications are issued on in one transaction at most.
     #[serde(default = "CaTopic::batch")]
     pub(crate) batch: u32,
@@ -135,6 +146,9 @@ pub(crate) struct CaTopic {
     /// Notices to holders.
     #[serde(default)]
     pub(crate) notices: NoticeSettings,
+    /// Certificates with which relying parties try their checks.
+    #[serde(default)]
+    pub(crate) test_certificates: TestCertificateSettings,
 }
 
 impl CaTopic {
@@ -147,6 +161,7 @@ impl CaTopic {
             second_look: self.second_look.clone(),
             device_commands: self.device_commands.clone(),
             notices: self.notices.clone(),
+            test_certificates: self.test_certificates.clone(),
         }
     }
 
@@ -164,6 +179,27 @@ impl CaTopic {
     }
 }
 
+/// A token (PKCS #11) with CA keys.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pkcs11Topic {
+    /// The token's library.
+    pub(crate) module: PathBuf,
+    /// The token's label.
+    pub(crate) token: String,
+    /// The file with the user's PIN.
+    pub(crate) pin_file: PathBuf,
+    /// How many sessions sign at the same time at most.
+    #[serde(default = "Pkcs11Topic::sessions")]
+    pub(crate) sessions: u32,
+}
+
+impl Pkcs11Topic {
+    pub(crate) fn sessions() -> u32 {
+        8
+    }
+}
+
 /// OCSP, CRLs and CA certificates.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -176,6 +212,10 @@ pub(crate) struct StatusTopic {
     pub(crate) keys: PathBuf,
     /// The file with the passphrase of the keys.
     pub(crate) passphrase_file: PathBuf,
+    /// Where the CA role asks it, to see what relying parties are told: the address of the OCSP responder. Without it, a process that
+    /// has both roles asks at `listen`, and another at the address in the certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) witness_url: Option<String>,
     /// How OCSP answers.
     #[serde(default)]
     pub(crate) ocsp: OcspSettings,

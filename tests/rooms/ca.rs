@@ -6,6 +6,7 @@ use std::time::Duration;
 use back_office::BackOffice;
 use ca_core::clock::Clock as _;
 use ca_core::issuer::{Issuer, create_responder_certificate};
+use ca_core::ocsp::StatusWitness;
 use ca_core::signer::Signer;
 use ca_service::{BatchOutcome, CaRole, CaRoleParts, CaRoleSettings, IssuanceStep, LifeSettings, NoSteps, Steps};
 use chrono::{TimeDelta, Utc};
@@ -35,6 +36,8 @@ pub struct CaWish {
     pub back_office: Option<Arc<dyn BackOffice>>,
     /// What brings commands to phones.
     pub push: Option<Arc<dyn PushGateway>>,
+    /// Sees what relying parties are told.
+    pub witness: Option<Arc<dyn StatusWitness>>,
     pub lifecycle: Arc<LifecyclePolicy>,
     pub life: LifeSettings,
 }
@@ -49,6 +52,7 @@ impl CaWish {
             before_signing: None,
             back_office: None,
             push: None,
+            witness: None,
             lifecycle: Arc::new(LifecyclePolicy::jpki().unwrap()),
             life: LifeSettings::default(),
         }
@@ -81,6 +85,7 @@ impl Ca {
             crl_locations: outfit.crl_locations(),
             command_key: outfit.command_key(),
             push: wish.push,
+            witness: wish.witness,
             clock: Arc::clone(&clock) as _,
             steps: wish.steps,
             settings: CaRoleSettings {
