@@ -1,7 +1,7 @@
 //! An installation at work: settings, policies, store and keys, read together.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ca_core::application::challenge::ChallengeKey;
 use ca_core::application::verifier::ApplicationVerifier;
@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::settings::{Settings, ShippedLifecycle};
+use crate::vault::Vault;
 
 /// What every role needs.
 pub(crate) struct Installation {
@@ -29,6 +30,7 @@ pub(crate) struct Installation {
     pub(crate) policies: Arc<Policies>,
     pub(crate) database: Database,
     pub(crate) ca_keys: Vec<CaKey>,
+    vault: OnceLock<Vault>,
 }
 
 impl Installation {
@@ -46,7 +48,7 @@ impl Installation {
         let policies = load_policies(&settings)?;
         let database = open_database(&settings, sole_server)?;
         let ca_keys = database.reader().ca_keys().map_err(Failure::store)?;
-        Ok(Self { settings, policies, database, ca_keys })
+        Ok(Self { settings, policies, database, ca_keys, vault: OnceLock::new() })
     }
 
     /// What verifies applications. Every process that verifies has its own.
@@ -70,19 +72,45 @@ impl Installation {
         CardAuthorities::new(authorities).map_err(|fault| Failure::settings(format!("card: {fault}")))
     }
 
-    /// The issuers of the newest key generation of each kind, with their keys.
+    /// The issuers of the newest key generation of each kind, with their keys: those that issue.
     pub(crate) fn issuers(&self) -> Result<Vec<Issuer>, Failure> {
-        let passphrase = read_passphrase(&self.settings.path(&self.settings.ca.passphrase_file))?;
-        let directory = self.settings.path(&self.settings.ca.keys);
-        let newest = CertificateKind::ALL
-            .into_iter()
-            .filter_map(|kind| self.ca_keys.iter().filter(|key| key.kind() == kind).max_by_key(|key| key.generation()));
-        newest
-            .map(|key| {
-                let signer = open_key(&ca_key_file(&directory, key.kind(), key.generation()), &passphrase)?;
-                Issuer::new(key.clone(), signer, Arc::clone(&self.policies)).map_err(|fault| Failure::settings(Chain(&fault).to_string()))
-            })
-            .collect()
+        let is_newest = |issuer: &Issuer| self.newest(issuer.ca_key().kind()).is_some_and(|newest| newest.id() == issuer.ca_key().id());
+        Ok(self.all_issuers()?.into_iter().filter(is_newest).collect())
+    }
+
+    /// The issuers of every key generation whose key is at hand, oldest first within each kind: they sign their own lists and certify
+    /// their own responders for as long as they are there. The newest of each kind, which issues, must be.
+    pub(crate) fn all_issuers(&self) -> Result<Vec<Issuer>, Failure> {
+        let vault = self.vault()?;
+        let mut issuers = Vec::new();
+        for key in &self.ca_keys {
+            let Some(signer) = vault.signer(key.kind(), key.generation())? else {
+                if self.newest(key.kind()).is_some_and(|newest| newest.id() == key.id()) {
+                    return Err(Failure::settings(format!("the CA key {} is neither among the key files nor on a token", key.label())));
+                }
+                tracing::warn!(ca_key = key.label(), "an older CA key is not at hand: no lists are made with it");
+                continue;
+            };
+            let issuer = Issuer::new(key.clone(), signer, Arc::clone(&self.policies));
+            issuers.push(issuer.map_err(|fault| Failure::settings(Chain(&fault).to_string()))?);
+        }
+        Ok(issuers)
+    }
+
+    /// The newest key generation of a kind.
+    pub(crate) fn newest(&self, kind: CertificateKind) -> Option<&CaKey> {
+        self.ca_keys.iter().filter(|key| key.kind() == kind).max_by_key(|key| key.generation())
+    }
+
+    /// Where the CA keys lie.
+    pub(crate) fn vault(&self) -> Result<&Vault, Failure> {
+        match self.vault.get() {
+            Some(vault) => Ok(vault),
+            None => {
+                let vault = Vault::open(&self.settings)?;
+                Ok(self.vault.get_or_init(|| vault))
+            }
+        }
     }
 
     /// The responder key of each CA key, as far as there is one.
@@ -155,11 +183,6 @@ pub(crate) fn load_policies(settings: &Settings) -> Result<Arc<Policies>, Failur
         None => settings.lifecycle.unwrap_or(ShippedLifecycle::Jpki).policies(),
     };
     loaded.map(Arc::new).map_err(|fault| Failure::settings(Chain(&fault).to_string()))
-}
-
-/// Where a CA key lies.
-pub(crate) fn ca_key_file(directory: &Path, kind: CertificateKind, generation: u32) -> PathBuf {
-    directory.join(format!("ca-{kind}-{generation}.key.pem"))
 }
 
 /// Where the key for commands to phones lies, beside the CA keys.

@@ -13,13 +13,13 @@ use crate::CaFault;
 use crate::role::CaRole;
 
 impl CaRole {
-    /// Renews each issuer's responder certificate of which less than a third of its life is left. One key that cannot sign keeps no
-    /// other from it.
+    /// Renews the responder certificate of each key generation of which less than a third of its life is left, a retired one's too: its
+    /// answers are final, and are still asked for. One key that cannot sign keeps no other from it.
     pub(crate) fn renew_own_responders(&self) -> Result<(), CaFault> {
         let lease = self.current_lease()?;
         let (life, now) = (self.settings.responder_life, self.clock.now());
         let renew = |issuer| renew_responders(issuer, &self.reader, &self.writer, &lease, life, now);
-        self.issuers.values().map(renew).fold(Ok(()), Result::and)
+        self.generations.iter().map(renew).fold(Ok(()), Result::and)
     }
 }
 

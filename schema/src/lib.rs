@@ -31,6 +31,7 @@ pub mod event;
 pub mod fault;
 pub mod follower;
 pub mod forgotten;
+pub mod generation;
 #[cfg(feature = "postgres")]
 pub mod grants;
 pub mod history;

@@ -12,11 +12,11 @@ use crate::init::{self, BackOfficeAnswer, CardAnswer, CardAuthorityAnswer, Plan}
 use crate::installation::read_named;
 use crate::output::{Output, pairs};
 use crate::sandbox_files::SandboxFiles;
-use crate::settings::ShippedLifecycle;
+use crate::settings::{Pkcs11Topic, ShippedLifecycle};
 
 /// Set up an installation in a new directory
 ///
-/// Makes a CA key and a responder key for each kind (encrypted PKCS#8), TLS certificates, the operators' CA with its first
+/// Makes a CA key and a responder key for each kind (encrypted PKCS#8; CA keys on a token if one is named), TLS certificates, the operators' CA with its first
 /// certificates, the store, and settings that say all of it. With --sandbox the back office, the card CA and the push service
 /// are those of a running `tsunagi sandbox back-office`; without, name your own.
 #[derive(Debug, Args)]
@@ -81,6 +81,15 @@ pub(crate) struct Arguments {
     /// The CA keys: ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096 [default: the policy's]
     #[arg(long, value_name = "TYPE", value_parser = key_type)]
     key_type: Option<KeyType>,
+    /// The PKCS #11 library of a token on which the CA keys are made; without, they are encrypted files
+    #[arg(long, value_name = "FILE", requires_all = ["pkcs11_token", "pkcs11_pin_file"])]
+    pkcs11_module: Option<PathBuf>,
+    /// The label of that token, which is initialised and has no key of an installation yet
+    #[arg(long, value_name = "LABEL", requires = "pkcs11_module")]
+    pkcs11_token: Option<String>,
+    /// A file with the PIN of that token's user; the settings name it
+    #[arg(long, value_name = "FILE", requires = "pkcs11_module")]
+    pkcs11_pin_file: Option<PathBuf>,
     /// A directory with policies of your own
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
@@ -108,6 +117,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         status_url: arguments.status_url.clone().unwrap_or_else(|| format!("http://{}", arguments.status_listen)),
         hosts: arguments.hosts.clone(),
         key_type: arguments.key_type,
+        pkcs11: named_token(arguments)?,
         policy_directory: arguments.policies.clone(),
         lifecycle: arguments.lifecycle,
         back_office,
@@ -128,15 +138,33 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         "operators": format!("https://{}", plan.operators_listen),
         "status": plan.status_url,
     });
+    let ca_keys = match &plan.pkcs11 {
+        Some(pkcs11) => format!("on the token {}; {} opens it", pkcs11.token, pkcs11.pin_file.display()),
+        None => format!("{directory}/ca/ (encrypted; move the passphrase to where you keep such things)"),
+    };
     output.print(&result, |_| {
         let lines = pairs(&[
             ("settings", format!("{directory}/settings.toml")),
             ("operators' certificates", format!("{directory}/operators/*.pem")),
             ("CA certificates", format!("{directory}/ca/ca-*.pem: what relying parties trust")),
-            ("CA keys", format!("{directory}/ca/ (encrypted; move the passphrase to where you keep such things)")),
+            ("CA keys", ca_keys),
         ]);
         format!("The installation is ready.\n\n{lines}\n\nServe it:  tsunagi serve --settings {directory}")
     })
+}
+
+fn named_token(arguments: &Arguments) -> Result<Option<Pkcs11Topic>, Failure> {
+    let (Some(module), Some(token), Some(pin_file)) = (&arguments.pkcs11_module, &arguments.pkcs11_token, &arguments.pkcs11_pin_file)
+    else {
+        return Ok(None);
+    };
+    let absolute = |path: &Path| std::path::absolute(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())));
+    Ok(Some(Pkcs11Topic {
+        module: absolute(module)?,
+        token: token.clone(),
+        pin_file: absolute(pin_file)?,
+        sessions: Pkcs11Topic::sessions(),
+    }))
 }
 
 fn named_back_office(arguments: &Arguments) -> Result<BackOfficeAnswer, Failure> {
@@ -164,7 +192,7 @@ fn read_text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(read_named(path)?).map_err(|_| Failure::settings(format!("{}: not text", path.display())))
 }
 
-fn key_type(word: &str) -> Result<KeyType, String> {
+pub(super) fn key_type(word: &str) -> Result<KeyType, String> {
     let words = || KeyType::ALL.map(KeyType::as_str).join(", ");
     KeyType::from_word(word).ok_or_else(|| format!("one of {}", words()))
 }

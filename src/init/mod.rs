@@ -1,7 +1,7 @@
 //! Setting up an installation: CA keys, responder keys, TLS certificates, the operators' CA, the store, the settings.
 
 pub(crate) mod files;
-mod keys;
+pub(crate) mod keys;
 mod template;
 pub(crate) mod tls;
 
@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use ca_core::chain::Chain;
 use ca_core::kind::CertificateKind;
 use policies::{KeyType, Policies};
-use secrecy::SecretString;
 
 pub(crate) use self::template::{BackOfficeAnswer, CardAnswer, CardAuthorityAnswer, PushAnswer};
 use crate::failure::Failure;
-use crate::settings::{FILE_NAME, Settings, ShippedLifecycle};
+use crate::settings::{FILE_NAME, Pkcs11Topic, Settings, ShippedLifecycle};
+use crate::vault::Vault;
 
 /// What a new installation shall be like.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) hosts: Vec<String>,
     /// The type of the CA keys; without it, the policy's.
     pub(crate) key_type: Option<KeyType>,
+    /// The token on which the CA keys are made; without one, they are files. Its paths are absolute.
+    pub(crate) pkcs11: Option<Pkcs11Topic>,
     /// A directory of policies; without it, the shipped ones.
     pub(crate) policy_directory: Option<PathBuf>,
     /// Which of the shipped life cycles holds where there is no such directory.
@@ -52,6 +54,9 @@ pub(crate) struct Plan {
     pub(crate) telemetry_listen: Option<SocketAddr>,
 }
 
+/// The generation that a new installation begins with.
+const FIRST_GENERATION: u32 = 1;
+
 /// Carries the plan out; `progress` hears what is being done. Everything is made in a directory beside, which takes its place
 /// at the end: there is a whole installation or none.
 pub(crate) fn carry_out(plan: &Plan, progress: impl FnMut(&str)) -> Result<Settings, Failure> {
@@ -60,11 +65,15 @@ pub(crate) fn carry_out(plan: &Plan, progress: impl FnMut(&str)) -> Result<Setti
     require_empty(&directory)?;
     let beside = files::Unfinished::beside(&directory)?;
     make(plan, beside.path(), progress).map_err(|failure| {
-        // A store elsewhere does not go away with the directory.
-        if is_inside(&plan.store_url) {
+        // A store or token elsewhere does not go away with the directory.
+        let failure = if is_inside(&plan.store_url) {
             failure
         } else {
             failure.and(&format!("What was begun in the store {} is left there", plan.store_url))
+        };
+        match &plan.pkcs11 {
+            Some(pkcs11) => failure.and(&format!("CA keys that were finished on the token {} are left there", pkcs11.token)),
+            None => failure,
         }
     })?;
     beside.finish(&directory)?;
@@ -85,9 +94,8 @@ fn make(plan: &Plan, directory: &Path, mut progress: impl FnMut(&str)) -> Result
     progress("TLS certificates and the operators' CA");
     write_tls(plan, directory)?;
     progress("secrets");
-    let ca_passphrase = write_passphrase(&directory.join("ca/passphrase"))?;
-    let status_passphrase = write_passphrase(&directory.join("status/passphrase"))?;
-    for key in ["ra/challenge.key", "ra/pseudonym.key"] {
+    // The roles have passphrases of their own, as they may run on machines of their own.
+    for key in ["ca/passphrase", "status/passphrase", "ra/challenge.key", "ra/pseudonym.key"] {
         files::write_secret(&directory.join(key), files::random_hex()?.as_bytes())?;
     }
     template::write_parties(plan, directory)?;
@@ -97,14 +105,14 @@ fn make(plan: &Plan, directory: &Path, mut progress: impl FnMut(&str)) -> Result
     let mut settings: Settings = toml::from_str(&text).map_err(|error| Failure::other(format!("the new settings: {error}")))?;
     directory.clone_into(&mut settings.directory);
     let database = schema::Database::create(&settings.store_url()).map_err(Failure::store)?;
-    let passphrases = keys::Passphrases { ca: ca_passphrase, status: status_passphrase };
-    let life = chrono::Duration::days(settings.ca.responder_days.into());
+    let vault = Vault::open(&settings)?;
+    let workshop = keys::Workshop { settings: &settings, policies: &policies, database: &database, vault: &vault };
     for kind in CertificateKind::ALL {
         progress(&format!("CA key for {kind}"));
-        keys::create(kind, plan, directory, &policies, &database, &passphrases, life)?;
+        workshop.create(kind, FIRST_GENERATION, plan.key_type)?;
     }
     progress("key for commands to phones");
-    keys::create_command_key(directory, &database, &passphrases)?;
+    keys::create_command_key(&settings, &database)?;
     progress("settings");
     files::write(&directory.join(FILE_NAME), text.as_bytes())
 }
@@ -135,10 +143,4 @@ fn write_tls(plan: &Plan, directory: &Path) -> Result<(), Failure> {
         operator_ca.write_operator(&operators, name, role.as_str())?;
     }
     Ok(())
-}
-
-fn write_passphrase(path: &Path) -> Result<SecretString, Failure> {
-    let passphrase = files::random_hex()?;
-    files::write_secret(path, passphrase.as_bytes())?;
-    Ok(SecretString::from(passphrase.to_string()))
 }

@@ -127,6 +127,15 @@ fn write_settings(text: &mut String, plan: &Plan) -> std::fmt::Result {
     writeln!(text, "certificate = \"operators/server.pem\"\nkey = \"operators/server.key.pem\"\nclient_ca = \"operators/client-ca.pem\"")?;
 
     writeln!(text, "\n# The CA role: opens no listener.\n[ca]\nkeys = \"ca\"\npassphrase_file = \"ca/passphrase\"")?;
+    match &plan.pkcs11 {
+        Some(pkcs11) => {
+            writeln!(text, "\n# The token on which the CA keys lie.\n[ca.pkcs11]")?;
+            writeln!(text, "module = {}", quote(&pkcs11.module.display().to_string()))?;
+            writeln!(text, "token = {}", quote(&pkcs11.token))?;
+            writeln!(text, "pin_file = {}", quote(&pkcs11.pin_file.display().to_string()))?;
+        }
+        None => writeln!(text, "# CA keys may lie on a token instead (docs/pkcs11.md): [ca.pkcs11].")?,
+    }
     writeln!(
         text,
         "\n# When what is done regularly is done. Six fields, SECONDS FIRST, in UTC: second minute hour day month weekday (1 = Sunday)."

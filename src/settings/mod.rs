@@ -16,11 +16,15 @@ use push::PushSettings;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::topics::{
-    BackOfficeTopic, CaTopic, CardTopic, OperatorsTopic, RaTopic, ShippedLifecycle, StatusTopic, StoreTopic, TelemetryTopic,
+    BackOfficeTopic, CaTopic, CardTopic, OperatorsTopic, Pkcs11Topic, RaTopic, ShippedLifecycle, StatusTopic, StoreTopic, TelemetryTopic,
 };
 
 /// The file's name where only a directory is given.
 pub(crate) const FILE_NAME: &str = "settings.toml";
+
+/// What a program without the feature says to settings that name a token.
+#[cfg(not(feature = "pkcs11"))]
+pub(crate) const WITHOUT_PKCS11: &str = "ca.pkcs11: this program was built without PKCS #11; build it with --features pkcs11";
 
 /// All settings.
 #[derive(Debug, Clone, Serialize, Deserialize)]

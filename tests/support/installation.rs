@@ -52,6 +52,11 @@ pub struct Installation {
 impl Installation {
     /// Makes one; nothing serves yet.
     pub fn prepare(store: Store) -> Self {
+        Self::prepare_with(store, &[], &[])
+    }
+
+    /// The same with more options for `tsunagi init`, and environment variables for it and for every process.
+    pub fn prepare_with(store: Store, options: &[&str], variables: &[(String, String)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let back_office = BackOffice::start(&BackOfficeSettings { generations: 2, ..BackOfficeSettings::default() }).unwrap();
         let card_status = CardStatusDesk::before(back_office.status_url());
@@ -70,11 +75,11 @@ impl Installation {
             operators,
             status,
             telemetry,
-            variables: Vec::new(),
+            variables: variables.to_vec(),
             directory,
             database,
         };
-        installation.init();
+        installation.init(options);
         installation
     }
 
@@ -92,7 +97,7 @@ impl Installation {
         self.back_office.set_push(Some(&self.push_target())).unwrap();
     }
 
-    fn init(&self) {
+    fn init(&self, options: &[&str]) {
         let (place, sandbox) = (self.place(), self.directory.path().join("sandbox"));
         let addresses = [self.ra, self.operators, self.status, self.telemetry].map(|address| address.to_string());
         let mut arguments = vec!["init", place.to_str().unwrap(), "--sandbox", sandbox.to_str().unwrap(), "--ra-name", RA_NAME];
@@ -103,7 +108,9 @@ impl Installation {
         if let Some(url) = &url {
             arguments.extend(["--store", url]);
         }
-        let output = super::tsunagi(&arguments);
+        let mut command = Command::new(program());
+        command.args(arguments).args(options).stdin(Stdio::null()).env_remove("RUST_LOG");
+        let output = command.envs(self.variables.iter().cloned()).output().unwrap();
         assert!(output.status.success(), "{}", super::tools::said(&output));
     }
 
