@@ -6,7 +6,6 @@
 //! when ([`schedule`], [`scope`], [`settings`]), takes the entries from the store page by page, and publishes in one transaction.
 //! From the store lists come to the [`shelf`] of each machine, a directory, and from there [`http`] gives them to whoever asks.
 
-pub mod before;
 pub mod gate;
 pub mod http;
 pub mod list;

@@ -7,12 +7,9 @@ use std::sync::Arc;
 
 use ca_core::issuer::{CaKey, CaKeyId, CaUrls, Issuer, create_ca_certificate};
 use ca_core::kind::CertificateKind;
-use ca_core::revocation::{Revocation, RevocationReason};
 use ca_core::serial::SerialNumber;
 use ca_core::signer::{FileSigner, KeyType};
 use chrono::{DateTime, Utc};
-use crl_publisher::before::entry::RevokedCertificate;
-use crl_publisher::before::list::Entries;
 use policies::Policies;
 
 pub fn urls(label: &str) -> CaUrls {
@@ -40,14 +37,6 @@ pub fn at(text: &str) -> DateTime<Utc> {
 
 pub fn serial(hex: &str) -> SerialNumber {
     SerialNumber::from_hex(hex).unwrap()
-}
-
-pub fn entries(of: &[(&str, &str, RevocationReason)]) -> Entries {
-    let mut entries = Entries::default();
-    for (number, time, reason) in of {
-        entries.push(&RevokedCertificate::new(&serial(number), &Revocation::new(at(time), *reason)).unwrap()).unwrap();
-    }
-    entries
 }
 
 /// Runs openssl, which must succeed; returns what it said on both streams.

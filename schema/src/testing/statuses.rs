@@ -9,6 +9,7 @@ use policies::LifecyclePolicy;
 
 use super::TestDatabase;
 use crate::authority::NewCaKey;
+use crate::codes;
 use crate::change::{Changed, Order, Origin, Target};
 use crate::fault::StoreFault;
 use crate::sql::sql;
@@ -28,6 +29,11 @@ impl TestDatabase {
 
     /// Puts a live certificate of a holder of its own into the tables.
     pub fn put_certificate(&self, ca_key: CaKeyId, serial: &SerialNumber, not_after: DateTime<Utc>) {
+        self.put_certificate_in(ca_key, 0, serial, not_after);
+    }
+
+    /// The same, in a CRL shard, which must be open.
+    pub fn put_certificate_in(&self, ca_key: CaKeyId, shard: u16, serial: &SerialNumber, not_after: DateTime<Utc>) {
         let (serial, holder) = (serial.clone(), format!("holder-{serial}-{}", ca_key.0));
         let put = move |tx: &mut crate::Transaction<'_>| {
             sql("INSERT INTO holder (holder_id) VALUES (?)").bind(holder.as_str()).execute(tx.session)?;
@@ -37,9 +43,10 @@ impl TestDatabase {
             .bind([0_u8; 32].as_slice())
             .bind(ca_key.0)
             .execute(tx.session)?;
-            sql("INSERT INTO certificate (kind, ca_key_id, serial, holder, state, not_before, not_after) \
-                 SELECT ca_key.kind, ca_key.id, ?, holder.id, 1, ?, ? FROM ca_key, holder WHERE ca_key.id = ? AND holder.holder_id = ?")
+            sql("INSERT INTO certificate (kind, ca_key_id, serial, shard, holder, state, not_before, not_after) \
+                 SELECT ca_key.kind, ca_key.id, ?, ?, holder.id, 1, ?, ? FROM ca_key, holder WHERE ca_key.id = ? AND holder.holder_id = ?")
             .bind(&serial)
+            .bind(codes::shard_code(shard))
             .bind(not_after - TimeDelta::days(10))
             .bind(not_after)
             .bind(ca_key.0)
@@ -63,7 +70,11 @@ impl TestDatabase {
     /// Revokes a certificate, or places an operator's hold on it.
     pub fn revoke(&self, ca_key: CaKeyId, serial: &SerialNumber, revocation: Revocation) {
         let Revocation { at, reason, .. } = revocation;
-        let command = if reason.is_permanent() { Command::Revoke { reason, invalid_since: None } } else { Command::Hold { cause: HoldCause::Operator } };
+        let command = if reason.is_permanent() {
+            Command::Revoke { reason, invalid_since: None }
+        } else {
+            Command::Hold { cause: HoldCause::Operator }
+        };
         self.command(ca_key, serial, command, at);
     }
 

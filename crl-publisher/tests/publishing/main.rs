@@ -1,0 +1,9 @@
+//! The publisher over a real store.
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod crashes;
+mod house;
+mod leading;
+mod schedule;
+#[path = "../support/mod.rs"]
+mod support;
