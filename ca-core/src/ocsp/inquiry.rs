@@ -95,7 +95,8 @@ impl<'k> Inquiry<'k> {
         }
         let extended = ExtendedRevoke::is_among(extensions);
         let told = self.ids.iter().map(|id| {
-            let single = data.response_for(id).ok_or_else(|| unbelievable("it says nothing, or two things, of a certificate asked about"))?;
+            let single =
+                data.response_for(id).ok_or_else(|| unbelievable("it says nothing, or two things, of a certificate asked about"))?;
             check_time(single, now)?;
             status(single, extended)
         });

@@ -31,7 +31,8 @@ fn each_instruction_is_read() {
             ticket: ticket.clone()
         }
     );
-    let since = r#"{"action":"revoke","target":{"serial":"01"},"reason":"keyCompromise","invalid_since":"2026-01-02T12:04:05+09:00","ticket":"t"}"#;
+    let since =
+        r#"{"action":"revoke","target":{"serial":"01"},"reason":"keyCompromise","invalid_since":"2026-01-02T12:04:05+09:00","ticket":"t"}"#;
     let OperatorInstruction::Revoke { invalid_since, .. } = read(since).unwrap() else { panic!("not a revocation") };
     assert_eq!(invalid_since, Some("2026-01-02T03:04:05Z".parse().unwrap()));
     assert_eq!(

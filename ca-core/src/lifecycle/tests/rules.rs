@@ -146,7 +146,10 @@ fn a_revocation_wins_over_every_hold_and_keeps_its_date() {
             let found = |state, command| outcome(&policy, kind, state, command);
             // Rule 7, and rule 6: a permanent revocation wins over all causes.
             assert_eq!(found(State::Live, Command::Revoke { reason, invalid_since: None }), Ok(revoked(reason)));
-            assert_eq!(found(held(&[CARD, LOST, OPERATOR]), Command::Revoke { reason, invalid_since: None }), Ok(revoked_from_hold(reason)));
+            assert_eq!(
+                found(held(&[CARD, LOST, OPERATOR]), Command::Revoke { reason, invalid_since: None }),
+                Ok(revoked_from_hold(reason))
+            );
             // Rule 1: a new phone's certificate ends the old phone's, held or not.
             let superseded = Command::End { reason: Reason::Superseded };
             assert_eq!(found(held(&[LOST]), superseded), Ok(revoked_from_hold(Reason::Superseded)));
