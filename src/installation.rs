@@ -14,6 +14,7 @@ use ca_core::issuer::{CaKey, Issuer};
 use ca_core::kind::CertificateKind;
 use ca_core::pseudonym::PseudonymKey;
 use ca_core::signer::{FileSigner, Signer};
+use crl_publisher::Shelf;
 use policies::Policies;
 use push::{FcmClient, PushGateway};
 use schema::{Database, OpenOptions};
@@ -21,6 +22,8 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::high_water::HighWaterFiles;
+use crate::role::Role;
 use crate::settings::{Settings, ShippedLifecycle};
 use crate::vault::Vault;
 
@@ -31,6 +34,7 @@ pub(crate) struct Installation {
     pub(crate) database: Database,
     pub(crate) ca_keys: Vec<CaKey>,
     vault: OnceLock<Vault>,
+    shelf: OnceLock<Arc<Shelf>>,
 }
 
 impl Installation {
@@ -48,7 +52,7 @@ impl Installation {
         let policies = load_policies(&settings)?;
         let database = open_database(&settings, sole_server)?;
         let ca_keys = database.reader().ca_keys().map_err(Failure::store)?;
-        Ok(Self { settings, policies, database, ca_keys, vault: OnceLock::new() })
+        Ok(Self { settings, policies, database, ca_keys, vault: OnceLock::new(), shelf: OnceLock::new() })
     }
 
     /// What verifies applications. Every process that verifies has its own.
@@ -113,6 +117,16 @@ impl Installation {
         }
     }
 
+    /// The directory of published CRLs, one for all roles of this process.
+    pub(crate) fn shelf(&self) -> Result<Arc<Shelf>, Failure> {
+        if let Some(shelf) = self.shelf.get() {
+            return Ok(Arc::clone(shelf));
+        }
+        let opened = Shelf::open(&self.settings.path(&self.settings.crl.directory));
+        let opened = opened.map_err(|fault| Failure::settings(format!("crl.directory: {}", Chain(&fault))))?;
+        Ok(Arc::clone(self.shelf.get_or_init(|| Arc::new(opened))))
+    }
+
     /// The responder key of each CA key, as far as there is one.
     pub(crate) fn responder_signers(&self) -> Result<Vec<Arc<dyn Signer>>, Failure> {
         let passphrase = read_passphrase(&self.settings.path(&self.settings.status.passphrase_file))?;
@@ -127,6 +141,18 @@ impl Installation {
         let operators = OperatorAuthorities::from_pem(&read_file(&path)?)
             .map_err(|fault| Failure::settings(format!("{}: {}", path.display(), Chain(&fault))))?;
         Ok(InstructionVerifier::new(applications, self.ca_keys.clone(), operators))
+    }
+
+    /// The high-water files of a process with these roles: the CA role's, or a status service's own. A process that is the RA and nothing
+    /// else keeps none.
+    pub(crate) fn high_water_files(&self, roles: &[Role]) -> HighWaterFiles {
+        let paths = self.settings.store.high_water.iter().map(|path| self.settings.path(path));
+        let paths = match (roles.contains(&Role::Ca), roles.contains(&Role::Status)) {
+            (true, _) => paths.collect(),
+            (false, true) => paths.map(|path| for_status(&path)).collect(),
+            (false, false) => Vec::new(),
+        };
+        HighWaterFiles::new(paths, self.database.instance())
     }
 
     /// The RA's key for challenges and tokens.
@@ -193,6 +219,17 @@ pub(crate) fn command_key_file(directory: &Path) -> PathBuf {
 /// Where a responder key lies.
 pub(crate) fn responder_key_file(directory: &Path, kind: CertificateKind, generation: u32) -> PathBuf {
     directory.join(format!("ocsp-{kind}-{generation}.key.pem"))
+}
+
+/// `high-water-status.json` for `high-water.json`.
+fn for_status(path: &Path) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_os_string();
+    name.push("-status");
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
 }
 
 /// Reads a whole file; a failure names it.

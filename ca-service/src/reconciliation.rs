@@ -11,6 +11,7 @@
 
 use ca_core::issuer::CaKeyId;
 use ca_core::serial::SerialNumber;
+use schema::StoreFault;
 use schema::certificate::CertificateState;
 use schema::crl::ListedRevocation;
 use schema::forgotten::ForgottenRevocation;
@@ -30,6 +31,13 @@ pub struct PutBack {
     pub remembered: u64,
     /// Of certificates that the store has as expired, which stay so.
     pub expired: u64,
+}
+
+impl PutBack {
+    /// All entries that were looked at.
+    pub fn total(&self) -> u64 {
+        self.known + self.put_back + self.remembered + self.expired
+    }
 }
 
 impl std::ops::AddAssign for PutBack {
@@ -141,6 +149,22 @@ impl CaRole {
         progress("cards compared", found_by_crl);
         let found_by_comparison = self.compare_cards()? as u64;
         Ok(CardsHeard { events: reading.events as u64, changed, found_by_crl, found_by_comparison })
+    }
+
+    /// Decides the instructions that waited while nobody led; how many there were. Lifts go on waiting: nothing is lifted yet.
+    pub fn decide_waiting_instructions(&self) -> Result<usize, CaFault> {
+        let Some(since) = self.reader.store_state()?.reconciling_since else { return Ok(0) };
+        let (mut decided, mut only_lifts) = (0, false);
+        loop {
+            self.go_on()?;
+            match self.take_instructions_that_waited(since) {
+                Ok(0) => return Ok(decided),
+                Ok(more) => (decided, only_lifts) = (decided + more, false),
+                Err(CaFault::Store(StoreFault::Reconciling)) if !only_lifts => only_lifts = true,
+                Err(CaFault::Store(StoreFault::Reconciling)) => return Ok(decided),
+                Err(fault) => return Err(fault),
+            }
+        }
     }
 
     /// Everything is put back: status is told again, and certificates are issued. Whether this was still awaited.

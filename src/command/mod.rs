@@ -9,12 +9,13 @@ pub(crate) mod device;
 pub(crate) mod holder;
 pub(crate) mod init;
 pub(crate) mod instruction;
+pub(crate) mod latency;
 pub(crate) mod mass;
+pub(crate) mod restore;
 pub(crate) mod sandbox;
 pub(crate) mod schedule;
 pub(crate) mod serve;
 pub(crate) mod settings;
-#[cfg(feature = "postgres")]
 pub(crate) mod store;
 mod view;
 

@@ -24,7 +24,7 @@ pub(super) fn start(
     stop: &Arc<AtomicBool>,
 ) -> Result<Vec<JoinHandle<()>>, Failure> {
     let shards = installation.settings.crl.shards;
-    let issuers: Vec<_> = installation.all_issuers()?.into_iter().map(|issuer| issuer.in_shards(shards)).collect();
+    let issuers: Vec<_> = installation.issuers()?.into_iter().map(|issuer| issuer.in_shards(shards)).collect();
     if issuers.is_empty() {
         return Err(Failure::settings("the store has no CA key: was it made by `tsunagi init`?"));
     }

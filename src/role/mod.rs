@@ -110,7 +110,7 @@ impl Service {
             readiness.extend(ready);
         }
         if roles.contains(&Role::Status) {
-            let status = status::start(installation, listeners.status, &stop)?;
+            let status = status::start(installation, listeners.status, &trust, &stop)?;
             makers.push(status.maker);
             readiness.push(status.ready);
             service.threads.extend(status.threads);

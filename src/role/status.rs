@@ -24,10 +24,19 @@ pub(super) struct StatusRole {
     pub(super) threads: Vec<JoinHandle<()>>,
 }
 
-/// Starts the role, until `stop`.
-pub(super) fn start(installation: &Installation, listener: Option<TcpListener>, stop: &Arc<AtomicBool>) -> Result<StatusRole, Failure> {
+/// Starts the role, until `stop`. While `trust` says that the store went back, no status is told.
+pub(super) fn start(
+    installation: &Installation,
+    listener: Option<TcpListener>,
+    trust: &StoreTrust,
+    stop: &Arc<AtomicBool>,
+) -> Result<StatusRole, Failure> {
     let listener = listener.ok_or_else(|| Failure::other("the status role has no listener"))?;
     let ocsp = Arc::new(responder(installation)?);
+    trust.tell({
+        let ocsp = Arc::clone(&ocsp);
+        move |went_back| ocsp.store_went_back(went_back)
+    });
     let (reader, settings) = (installation.database.reader(), &installation.settings);
     let shelf = installation.shelf()?;
     let downloads = Arc::new(DownloadService::new(Arc::clone(&shelf), reader, Arc::new(SystemClock), &settings.crl));

@@ -75,13 +75,24 @@ impl CaRole {
     /// Takes up the instructions that wait, and decides them; how many were decided. What needs the back office comes last, and waits
     /// while there is no answer: a loss report must not.
     pub fn take_instructions(&self) -> Result<usize, CaFault> {
+        self.take_those_waiting(None)
+    }
+
+    /// The same for whoever reconciles a restored store, in which nobody led since `since`: what the RA says to have received in this time
+    /// is judged as of then, for its challenge has grown too old without anybody's fault. Nothing is lifted meanwhile, so the worst that
+    /// an RA that lies brings about is a revocation that somebody did ask for, within this time.
+    pub(crate) fn take_instructions_that_waited(&self, since: DateTime<Utc>) -> Result<usize, CaFault> {
+        self.take_those_waiting(Some(since))
+    }
+
+    fn take_those_waiting(&self, nobody_led_since: Option<DateTime<Utc>>) -> Result<usize, CaFault> {
         let mut after = self.back_office_rest.up_to(self.clock.now()).unwrap_or_default();
         let mut failed = None;
         loop {
             let waiting = self.reader.waiting_instructions(after, PAGE)?;
             let Some(last) = waiting.last() else { return failed.map_or(Ok(0), Err) };
             after = last.row;
-            match self.take_page(waiting) {
+            match self.take_page(waiting, nobody_led_since) {
                 // All of it waits for the back office: it hides what comes behind it no more.
                 Ok(0) => self.back_office_rest.note(after),
                 Ok(decided) => return failed.map_or(Ok(decided), Err),
@@ -90,12 +101,14 @@ impl CaRole {
         }
     }
 
-    fn take_page(&self, waiting: Vec<StoredInstruction>) -> Result<usize, CaFault> {
+    fn take_page(&self, waiting: Vec<StoredInstruction>, nobody_led_since: Option<DateTime<Utc>>) -> Result<usize, CaFault> {
         let now = self.clock.now();
-        let beacons = self.reader.beacons(now - self.verifier.policy().challenge.lifetime())?;
+        let since = nobody_led_since.map_or(now, |since| since.min(now));
+        let beacons = self.reader.beacons(since - self.verifier.policy().challenge.lifetime())?;
         let (mut sorted, mut judged) = (Sorted::default(), Ok(()));
         for stored in waiting {
-            match self.judge_instruction(&stored, &beacons, now) {
+            let at = if stored.received_at >= since { stored.received_at.min(now) } else { now };
+            match self.judge_instruction(&stored, &beacons, at) {
                 Ok(one) => sorted.push(one),
                 // What one of them fails for keeps no other from being decided.
                 Err(fault) => judged = Err(fault),

@@ -1,0 +1,120 @@
+//! How far a store has come: what may only rise.
+
+use std::collections::BTreeMap;
+
+use ca_core::issuer::{CaKey, CaKeyId};
+use chrono::{DateTime, Utc};
+use crl_publisher::shelf::label as scope_label;
+use schema::crl::PublishedCrl;
+use schema::{Reader, StoreFault};
+use serde::{Deserialize, Serialize};
+
+/// How far CRL numbers are raised above the highest that is known to have been published, where a store went back: more than a list a
+/// second for eleven days, so that no number is given out twice even if the files had stood still for a while. Gaps are allowed
+/// (RFC 5280 section 5.2.3).
+pub(crate) const CRL_NUMBER_GAP: u64 = 1_000_000;
+
+/// How far a store has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mark {
+    /// The store's epoch: rises when it was found restored.
+    pub(crate) epoch: u64,
+    /// The position of the last event.
+    pub(crate) position: i64,
+    /// The number of the last published CRL of each scope, by the scope's label, such as `signature-1` or, for a shard, `signature-1-17`.
+    pub(crate) crl_numbers: BTreeMap<String, u64>,
+    /// When it was looked at.
+    pub(crate) at: DateTime<Utc>,
+}
+
+impl Mark {
+    /// How far the store has come. The numbers are read after the position, and none of it ever sinks in a store that did not go
+    /// back, so what is told was reached.
+    pub(crate) fn of_store(reader: &Reader, now: DateTime<Utc>) -> Result<Self, StoreFault> {
+        let state = reader.store_state()?;
+        let ca_keys = reader.ca_keys()?;
+        let label = |list: &PublishedCrl| {
+            let ca_key = ca_keys.iter().find(|key| key.id() == list.ca_key).ok_or(StoreFault::Corrupt("a CRL of no CA key"))?;
+            Ok::<_, StoreFault>(scope_label(ca_key, list.shard))
+        };
+        let lists = reader.latest_crls()?;
+        let crl_numbers = lists.iter().map(|list| Ok::<_, StoreFault>((label(list)?, list.number))).collect::<Result<_, _>>()?;
+        Ok(Self { epoch: state.epoch, position: state.position.0, crl_numbers, at: now })
+    }
+
+    /// What is lower here than in `reached`, in words; `None` if nothing is. Within one epoch everything compares; in a later one
+    /// nothing is expected of positions and numbers.
+    pub(crate) fn below(&self, reached: &Self) -> Option<String> {
+        if self.epoch != reached.epoch {
+            return (self.epoch < reached.epoch).then(|| format!("its epoch is {} and was {}", self.epoch, reached.epoch));
+        }
+        if self.position < reached.position {
+            return Some(format!("its last event is {} and was {}", self.position, reached.position));
+        }
+        let lower = |(label, number): (&String, &u64)| match self.crl_numbers.get(label) {
+            Some(own) => (own < number).then(|| format!("the last CRL of {label} is number {own} and was {number}")),
+            None => Some(format!("it has no CRL of {label}, and had number {number}")),
+        };
+        reached.crl_numbers.iter().find_map(lower)
+    }
+
+    /// The highest of both: of the later epoch, with the highest number of each CA key in either.
+    pub(crate) fn highest(self, other: Self) -> Self {
+        let (mut higher, lower) = if (self.epoch, self.position) >= (other.epoch, other.position) { (self, other) } else { (other, self) };
+        for (label, number) in lower.crl_numbers {
+            let known = higher.crl_numbers.entry(label).or_default();
+            *known = (*known).max(number);
+        }
+        higher
+    }
+
+    /// Whether it tells the same as another, whenever that was looked at.
+    pub(crate) fn tells_the_same(&self, other: &Self) -> bool {
+        (self.epoch, self.position, &self.crl_numbers) == (other.epoch, other.position, &other.crl_numbers)
+    }
+
+    /// The numbers below which no CRL may be published in a store that went back, for the CA keys that it has.
+    pub(crate) fn raised(&self, ca_keys: &[CaKey]) -> Vec<(CaKeyId, u64)> {
+        let number = |key: &CaKey| {
+            let (first, shards) = (key.label(), format!("{}-", key.label()));
+            let own = self.crl_numbers.iter().filter(|(label, _)| **label == first || label.starts_with(&shards));
+            own.map(|(_, number)| *number).max().unwrap_or(0).saturating_add(CRL_NUMBER_GAP)
+        };
+        ca_keys.iter().map(|key| (key.id(), number(key))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(epoch: u64, position: i64, signature: u64) -> Mark {
+        Mark { epoch, position, crl_numbers: BTreeMap::from([("signature-1".to_owned(), signature)]), at: DateTime::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn what_is_lower_in_one_epoch_went_back_and_a_later_epoch_did_not() {
+        let reached = mark(2, 70, 9);
+        assert_eq!(mark(2, 70, 9).below(&reached), None);
+        assert_eq!(mark(2, 71, 12).below(&reached), None);
+        assert_eq!(mark(3, 5, 0).below(&reached), None);
+        for (found, word) in [(mark(1, 99, 99), "epoch"), (mark(2, 69, 9), "event"), (mark(2, 70, 8), "CRL of signature-1")] {
+            let why = found.below(&reached).unwrap();
+            assert!(why.contains(word), "{why}");
+        }
+        let mut without = mark(2, 70, 9);
+        without.crl_numbers.clear();
+        assert!(without.below(&reached).unwrap().contains("no CRL of signature-1"));
+    }
+
+    #[test]
+    fn the_highest_has_the_later_epoch_and_the_highest_numbers_of_both() {
+        let mut other = mark(1, 99, 12);
+        other.crl_numbers.insert("authentication-1".to_owned(), 4);
+        for highest in [mark(2, 5, 3).highest(other.clone()), other.highest(mark(2, 5, 3))] {
+            assert_eq!((highest.epoch, highest.position), (2, 5));
+            assert_eq!(highest.crl_numbers, BTreeMap::from([("signature-1".to_owned(), 12), ("authentication-1".to_owned(), 4)]));
+        }
+    }
+}
