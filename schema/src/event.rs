@@ -241,7 +241,8 @@ impl Reader {
     /// Events about certificates among the `span` positions after `position`, in order; `limit` at most. With them, the position
     /// up to which there are no others: `position` itself where nothing has happened since.
     ///
-    /// For followers to whom nothing else matters: of a million events about cards that nobody here hangs on they read none.
+    /// For followers to whom nothing else matters: of a million events about cards that nobody here hangs on, and of test certificates,
+    /// they read none.
     pub fn certificate_events_after(
         &self,
         position: EventPosition,
@@ -252,7 +253,8 @@ impl Reader {
             // Read first: whatever has a position up to this one is committed, and seen by what is read next.
             let until = self::position(session)?.0.min(position.0.saturating_add(i64::from(span)));
             let events = sql("SELECT position, at, kind, certificate_id, application_id, data FROM event \
-                 WHERE position > ? AND position <= ? AND certificate_id IS NOT NULL ORDER BY position LIMIT ?")
+                 WHERE position > ? AND position <= ? AND certificate_id IS NOT NULL \
+                 AND certificate_id NOT IN (SELECT certificate_id FROM test_certificate) ORDER BY position LIMIT ?")
             .bind(position.0)
             .bind(until)
             .bind(i64::from(limit))

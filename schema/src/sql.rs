@@ -156,10 +156,6 @@ impl Fields<'_, '_, '_> {
         self.take::<BigInt, i64>()
     }
 
-    pub(crate) fn optional_int(&mut self) -> Result<Option<i32>, StoreFault> {
-        self.take::<Nullable<Integer>, Option<i32>>()
-    }
-
     pub(crate) fn optional_small(&mut self) -> Result<Option<i16>, StoreFault> {
         self.take::<Nullable<SmallInt>, Option<i16>>()
     }

@@ -1,7 +1,5 @@
 //! What relying parties ask: is it revoked, since when, why.
 
-use std::borrow::Cow;
-
 use ca_core::issuer::CaKeyId;
 use ca_core::revocation::Revocation;
 use ca_core::serial::SerialNumber;
@@ -126,22 +124,22 @@ impl Transaction<'_> {
 
 /// At most [`SERIALS`] certificates' statuses, in one statement and so of one moment.
 fn statuses(session: &mut Session, ca_key: CaKeyId, serials: &[SerialNumber]) -> Result<StatusSnapshot, StoreFault> {
-    // Few sizes, so that few statements are prepared: the last serial number is asked for again.
-    let size = if serials.is_empty() { 0 } else { serials.len().next_power_of_two() };
-    let mut select = sql(statement(size));
-    for (place, serial) in (0..).zip(serials.iter().chain(serials.last().into_iter().cycle())).take(size) {
-        select = select.bind(place).bind(serial);
-    }
-    if size > 0 {
-        select = select.bind(ca_key.0).bind(ca_key.0);
-    }
+    let select = match serials {
+        [] => sql("SELECT m.epoch, k.position, m.reconciling_since, -1 FROM store_meta AS m CROSS JOIN event_counter AS k"),
+        [one] => sql(ONE).bind(one).bind(ca_key.0).bind(one).bind(ca_key.0),
+        several => {
+            // Few sizes, so that few statements are prepared: the last serial number is asked for again.
+            let size = several.len().next_power_of_two();
+            let padded = (0..).zip(several.iter().chain(several.last().into_iter().cycle())).take(size);
+            let select = sql(format!("WITH asked (place, serial) AS (VALUES {}) {SEVERAL}", value_rows(size, 2)));
+            padded.fold(select, |select, (place, serial)| select.bind(place).bind(serial)).bind(ca_key.0).bind(ca_key.0)
+        }
+    };
     let mut snapshot = None;
     let mut found = vec![None; serials.len()];
     select.rows(session, |row| {
         snapshot = Some((row.unsigned()?, EventPosition(row.big()?), row.optional_big()?.is_some()));
-        if let Some(place) = row.optional_int()?
-            && let Some(status) = found.get_mut(usize::try_from(place).unwrap_or(usize::MAX))
-        {
+        if let Some(status) = found.get_mut(usize::try_from(row.int()?).unwrap_or(usize::MAX)) {
             *status = decode_status(row)?;
         }
         Ok(())
@@ -150,20 +148,20 @@ fn statuses(session: &mut Session, ca_key: CaKeyId, serials: &[SerialNumber]) ->
     Ok(StatusSnapshot { epoch, position, reconciling, statuses: found })
 }
 
-/// The moment, and the status of each of so many serial numbers.
-fn statement(size: usize) -> Cow<'static, str> {
-    const ONE: &str = "WITH asked (place, serial) AS (VALUES (?, ?)) \
-        SELECT m.epoch, k.position, m.reconciling_since, a.place, c.state, c.revoked_at, c.reason, c.invalidity_at, c.not_after, \
-        f.revoked_at, f.reason, f.invalidity_at, (SELECT not_after FROM ca_key WHERE id = f.ca_key_id) \
-        FROM store_meta AS m CROSS JOIN event_counter AS k CROSS JOIN asked AS a \
-        LEFT JOIN certificate AS c ON c.serial = a.serial AND c.ca_key_id = ? \
-        LEFT JOIN forgotten_revocation AS f ON f.ca_key_id = ? AND f.serial = a.serial";
-    match size {
-        0 => "SELECT m.epoch, k.position, m.reconciling_since, NULL FROM store_meta AS m CROSS JOIN event_counter AS k".into(),
-        1 => ONE.into(),
-        size => ONE.replace("(?, ?)", &value_rows(size, 2)).into(),
-    }
-}
+/// The moment, and the status of one serial number.
+const ONE: &str = "SELECT m.epoch, k.position, m.reconciling_since, 0, \
+    c.state, c.revoked_at, c.reason, c.invalidity_at, c.not_after, f.revoked_at, f.reason, f.invalidity_at, \
+    CASE WHEN f.serial IS NOT NULL THEN (SELECT not_after FROM ca_key WHERE id = f.ca_key_id) END \
+    FROM store_meta AS m CROSS JOIN event_counter AS k LEFT JOIN certificate AS c ON c.serial = ? AND c.ca_key_id = ? \
+    LEFT JOIN forgotten_revocation AS f ON f.serial = ? AND f.ca_key_id = ?";
+
+/// The same of those in `asked`.
+const SEVERAL: &str = "SELECT m.epoch, k.position, m.reconciling_since, a.place, \
+    c.state, c.revoked_at, c.reason, c.invalidity_at, c.not_after, f.revoked_at, f.reason, f.invalidity_at, \
+    CASE WHEN f.serial IS NOT NULL THEN (SELECT not_after FROM ca_key WHERE id = f.ca_key_id) END \
+    FROM store_meta AS m CROSS JOIN event_counter AS k CROSS JOIN asked AS a \
+    LEFT JOIN certificate AS c ON c.serial = a.serial AND c.ca_key_id = ? \
+    LEFT JOIN forgotten_revocation AS f ON f.serial = a.serial AND f.ca_key_id = ?";
 
 fn decode_status(row: &mut Fields<'_, '_, '_>) -> Result<Option<CertificateStatus>, StoreFault> {
     let state = row.optional_small()?.map(CertificateState::from_code).transpose()?;
