@@ -1,10 +1,10 @@
 //! What stands around the entries of a list.
 
+use ::der::Encode as _;
 use ca_core::issuer::{CaKey, Issuer};
 use ca_core::signer::signature_algorithm;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_ISSUING_DISTRIBUTION_POINT};
-use ::der::Encode as _;
 
 use super::{Heading, ListFault, SignerFault, der};
 
