@@ -41,9 +41,9 @@ pub struct Decisions {
 impl Decisions {
     /// Starts to follow the events after the present position.
     pub fn follow(reader: Reader, wake: Arc<Wake>) -> Result<Self, StoreFault> {
-        let position = reader.position()?;
+        let state = reader.store_state()?;
         let shared = Arc::new(Shared::default());
-        let follower = Follower { reader, wake, position, shared: Arc::clone(&shared) };
+        let follower = Follower { reader, wake, epoch: state.epoch, position: state.position, shared: Arc::clone(&shared) };
         std::thread::Builder::new()
             .name("ra-decisions".into())
             .spawn(move || follower.run())
@@ -134,6 +134,7 @@ impl Drop for EndOnDrop {
 struct Follower {
     reader: Reader,
     wake: Arc<Wake>,
+    epoch: u64,
     position: EventPosition,
     shared: Arc<Shared>,
 }
@@ -175,9 +176,18 @@ impl Follower {
                 }
             }
             if is_last_page {
-                return Ok(());
+                return self.notice_restore();
             }
         }
+    }
+
+    /// A restored store gives positions out again. What was decided just before is found in the store by whoever waits for it.
+    fn notice_restore(&mut self) -> Result<(), StoreFault> {
+        let state = self.reader.store_state()?;
+        if state.epoch != self.epoch {
+            (self.epoch, self.position) = (state.epoch, state.position);
+        }
+        Ok(())
     }
 }
 

@@ -1,4 +1,5 @@
-//! How old the news of cards may be: stale evidence refuses issuance (NIST SP 800-157r1 section 2.4).
+//! Whether anything can be issued now: stale evidence refuses issuance (NIST SP 800-157r1 section 2.4), and so does a store that was
+//! restored and is not reconciled.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use schema::Reader;
@@ -32,8 +33,18 @@ impl Freshness {
         Self { limits: [(Channel::Feed, feed), (Channel::CardCrl, card_crl), (Channel::Comparison, comparison)] }
     }
 
-    /// Refuses if one of the ways has been silent for too long: whoever applies may come again. Blocks.
+    /// Refuses if one of the ways has been silent for too long, or nothing is issued from this store at all: whoever applies may come
+    /// again. Blocks.
     pub(crate) fn check(&self, reader: &Reader, now: DateTime<Utc>) -> Result<(), Problem> {
+        let state = reader.store_state().map_err(|fault| store::problem("asking whether the store is reconciled", &fault))?;
+        if state.reconciling_since.is_some() {
+            return Err(Problem::new(
+                "store_reconciling",
+                "The records were restored from a backup, and nothing is issued before they are complete again. The same application may be \
+                 sent again.",
+            )
+            .retry_after(300));
+        }
         for (channel, limit) in self.limits {
             let last = reader.last_success(channel).map_err(|fault| store::problem("asking how old the news of cards are", &fault))?;
             // News of the future came by a clock that was ahead, and say nothing of now.

@@ -107,6 +107,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry(Group::Application, "card_status_stale", 503, "Card status too old"),
     entry(Group::Application, "card_status_unavailable", 503, "Card status cannot be had now"),
     entry(Group::Application, "card_evidence_stale", 503, "News of cards too old for issuance"),
+    entry(Group::Application, "store_reconciling", 503, "Records restored and not complete yet"),
     entry(Group::Signed, "back_office_unavailable", 503, "Back office cannot be asked now"),
     // The statement.
     entry(Group::Application, "statement_malformed", 400, "Statement malformed"),
