@@ -74,8 +74,7 @@ enum Command {
     /// Go on after the store was restored from a backup
     #[command(subcommand)]
     Restore(command::restore::Command),
-    /// Prepare a PostgreSQL database
-    #[cfg(feature = "postgres")]
+    /// Upgrade the store; prepare a PostgreSQL database
     #[command(subcommand)]
     Store(command::store::Command),
     /// Cards, phones, a back office and a load generator, for trying things out
@@ -104,7 +103,6 @@ fn main() -> ExitCode {
         Command::Crl(command) => command::crl::run(&command, output),
         Command::Restore(command) => command::restore::run(&command, output),
         Command::CaKey(command) => command::ca_key::run(&command, output),
-        #[cfg(feature = "postgres")]
         Command::Store(command) => command::store::run(&command, output),
         Command::Sandbox(command) => command::sandbox::run(&command, output),
     };
