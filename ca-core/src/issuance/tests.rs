@@ -334,7 +334,7 @@ fn a_ca_key_is_made_only_of_a_ca_certificate_and_http_addresses() {
 fn the_distribution_point_of_the_ca_key_is_in_the_certificate_octet_for_octet() {
     let issuer = issuer(CertificateKind::Signature);
     let certificate = issue(&issuer, &mut Ledger::default());
-    let name = issuer.ca_key().distribution_point_der();
+    let name = &issuer.ca_key().distribution_point(0).name_der[..];
     // DistributionPoint: a SEQUENCE with [0] EXPLICIT around the name.
     let framed = [&[0x30, u8::try_from(name.len() + 2).unwrap(), 0xa0, u8::try_from(name.len()).unwrap()], name].concat();
     assert!(certificate.der().windows(framed.len()).any(|window| window == framed));

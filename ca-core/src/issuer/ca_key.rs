@@ -43,7 +43,6 @@ pub struct CaKey {
     key_identifier: KeyIdentifier,
     not_before: DateTime<Utc>,
     not_after: DateTime<Utc>,
-    distribution_point: Vec<u8>,
     /// For each of [`CertIdHash::ALL`]: of the name and of the key.
     hashes: [IssuerHashes; 4],
 }
@@ -105,7 +104,6 @@ impl CaKey {
             key_identifier,
             not_before,
             not_after,
-            distribution_point: DistributionPoint::of_shard(&urls.crl, 0).name_der,
             urls,
             certificate,
         })
@@ -169,12 +167,6 @@ impl CaKey {
     /// Where relying parties find its CRL, its responder and its certificate.
     pub fn urls(&self) -> &CaUrls {
         &self.urls
-    }
-
-    /// DistributionPointName in DER (RFC 5280 section 4.2.1.13), the same octets as in the certificates: what the CRL's
-    /// issuingDistributionPoint must carry.
-    pub fn distribution_point_der(&self) -> &[u8] {
-        &self.distribution_point
     }
 
     /// Where the CRL of one shard is found: shard 0 at [`CaUrls::crl`], the others beside it.
