@@ -153,7 +153,7 @@ impl Freshness {
     }
 
     /// Changes up to `position` are about to be applied.
-    pub(crate) fn advance(&self, position: EventPosition) {
+    pub fn advance(&self, position: EventPosition) {
         self.seen.store(position.0, Ordering::SeqCst);
     }
 

@@ -1,7 +1,8 @@
 //! CA keys with responders, made the way the product makes them, and requests as clients make them.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
+pub mod house;
+
 use std::convert::Infallible;
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +16,7 @@ use ca_core::serial::SerialNumber;
 use ca_core::signer::{FileSigner, KeyType, Signer};
 use chrono::{DateTime, TimeDelta, Utc};
 use der::{Decode, Encode};
-use ocsp::{Authority, IssuedStatus, Responder, StatusSource};
+use ocsp::{Authority, Responder};
 use policies::Policies;
 
 pub struct Unrecorded;
@@ -66,8 +67,12 @@ impl TestCa {
     }
 
     pub fn authority(&self) -> Authority {
+        self.authority_with(false)
+    }
+
+    pub fn authority_with(&self, retired: bool) -> Authority {
         let responder = Responder::new(self.ca_key(), self.responder_der.clone(), Arc::clone(&self.responder_key)).unwrap();
-        Authority::new(self.ca_key(), Some(responder))
+        Authority::new(self.ca_key().clone(), vec![Arc::new(responder)], retired).unwrap()
     }
 
     pub fn id(&self, hash: CertIdHash, serial: &SerialNumber) -> CertId {
@@ -103,26 +108,4 @@ pub fn openssl(arguments: &[&str]) -> String {
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "openssl {arguments:?}: {said}");
     said
-}
-
-/// What was issued, in memory.
-#[derive(Debug, Default)]
-pub struct Register {
-    pub issued: BTreeMap<(CaKeyId, SerialNumber), IssuedStatus>,
-    pub broken: bool,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the register is broken")]
-pub struct Broken;
-
-impl StatusSource for Register {
-    type Fault = Broken;
-
-    fn statuses(&self, ca_key: CaKeyId, serials: &[SerialNumber]) -> Result<Vec<Option<IssuedStatus>>, Broken> {
-        if self.broken {
-            return Err(Broken);
-        }
-        Ok(serials.iter().map(|serial| self.issued.get(&(ca_key, serial.clone())).copied()).collect())
-    }
 }

@@ -6,13 +6,17 @@ use ca_core::revocation::Revocation;
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, TimeDelta, Utc};
 use policies::LifecyclePolicy;
+use serde_json::json;
 
 use super::TestDatabase;
 use crate::authority::NewCaKey;
-use crate::codes;
+use crate::certificate::CertificateId;
 use crate::change::{Changed, Order, Origin, Target};
+use crate::codes;
+use crate::event::{EventKind, NewEvent};
 use crate::fault::StoreFault;
 use crate::sql::sql;
+use crate::transaction::Transaction;
 
 impl TestDatabase {
     /// Stores the CA key under an id that the store chooses, which is to be the one the key has already.
@@ -34,26 +38,22 @@ impl TestDatabase {
 
     /// The same, in a CRL shard, which must be open.
     pub fn put_certificate_in(&self, ca_key: CaKeyId, shard: u16, serial: &SerialNumber, not_after: DateTime<Utc>) {
-        let (serial, holder) = (serial.clone(), format!("holder-{serial}-{}", ca_key.0));
-        let put = move |tx: &mut crate::Transaction<'_>| {
-            sql("INSERT INTO holder (holder_id) VALUES (?)").bind(holder.as_str()).execute(tx.session)?;
-            sql("INSERT INTO issuance_intent (kind, serial, ca_key_id, tbs_sha256, application_id, recorded_at) \
-                 SELECT kind, ?, id, ?, NULL, 0 FROM ca_key WHERE id = ?")
-            .bind(&serial)
-            .bind([0_u8; 32].as_slice())
-            .bind(ca_key.0)
-            .execute(tx.session)?;
-            sql("INSERT INTO certificate (kind, ca_key_id, serial, shard, holder, state, not_before, not_after) \
-                 SELECT ca_key.kind, ca_key.id, ?, ?, holder.id, 1, ?, ? FROM ca_key, holder WHERE ca_key.id = ? AND holder.holder_id = ?")
-            .bind(&serial)
-            .bind(codes::shard_code(shard))
-            .bind(not_after - TimeDelta::days(10))
-            .bind(not_after)
-            .bind(ca_key.0)
-            .bind(holder.as_str())
-            .execute(tx.session)
+        let serial = serial.clone();
+        let put = self.writer().write(move |tx| put(tx, ca_key, shard, &serial, not_after));
+        put.expect("a certificate is put into the tables");
+    }
+
+    /// The same in shard 0, with the event that issuance leaves.
+    pub fn issue_certificate(&self, ca_key: CaKeyId, serial: &SerialNumber, not_after: DateTime<Utc>, at: DateTime<Utc>) {
+        let serial = serial.clone();
+        let issue = move |tx: &mut Transaction<'_>| -> Result<(), StoreFault> {
+            put(tx, ca_key, 0, &serial, not_after)?;
+            let id = sql("SELECT id FROM certificate WHERE ca_key_id = ? AND serial = ?").bind(ca_key.0).bind(&serial);
+            let id = id.optional(tx.session, |row| row.big())?.ok_or(StoreFault::Corrupt("what was just put is not there"))?;
+            tx.emit(NewEvent::new(EventKind::CertificateIssued, at, json!({})).about_certificate(CertificateId(id)));
+            Ok(())
         };
-        self.writer().write(move |tx| -> Result<_, StoreFault> { put(tx) }).expect("a certificate is put into the tables");
+        self.writer().write(issue).expect("a certificate is issued");
     }
 
     /// Does something to a certificate at a moment, as an operator would, under a policy that lifts holds.
@@ -82,4 +82,31 @@ impl TestDatabase {
     pub fn lift(&self, ca_key: CaKeyId, serial: &SerialNumber, at: DateTime<Utc>) {
         self.command(ca_key, serial, Command::Lift { cause: HoldCause::Operator }, at);
     }
+}
+
+fn put(
+    tx: &mut Transaction<'_>,
+    ca_key: CaKeyId,
+    shard: u16,
+    serial: &SerialNumber,
+    not_after: DateTime<Utc>,
+) -> Result<(), StoreFault> {
+    let holder = format!("holder-{serial}-{}", ca_key.0);
+    sql("INSERT INTO holder (holder_id) VALUES (?)").bind(holder.as_str()).execute(tx.session)?;
+    sql("INSERT INTO issuance_intent (kind, serial, ca_key_id, tbs_sha256, application_id, recorded_at) \
+         SELECT kind, ?, id, ?, NULL, 0 FROM ca_key WHERE id = ?")
+    .bind(serial)
+    .bind([0_u8; 32].as_slice())
+    .bind(ca_key.0)
+    .execute(tx.session)?;
+    sql("INSERT INTO certificate (kind, ca_key_id, serial, shard, holder, state, not_before, not_after) \
+         SELECT ca_key.kind, ca_key.id, ?, ?, holder.id, 1, ?, ? FROM ca_key, holder WHERE ca_key.id = ? AND holder.holder_id = ?")
+    .bind(serial)
+    .bind(codes::shard_code(shard))
+    .bind(not_after - TimeDelta::days(10))
+    .bind(not_after)
+    .bind(ca_key.0)
+    .bind(holder.as_str())
+    .execute(tx.session)?;
+    Ok(())
 }
