@@ -133,6 +133,11 @@ pub fn unique(prefix: &str) -> String {
     format!("{prefix}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Runs statements on whatever database, which need not be one of ours.
+pub fn execute_on(url: &str, statements: &str) -> Result<(), StoreFault> {
+    run(url, statements)
+}
+
 fn run(url: &str, statements: &str) -> Result<(), StoreFault> {
     Session::connect(&Location::parse(url)?, Purpose::Write)?.batch(statements)
 }

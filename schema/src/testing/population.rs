@@ -161,7 +161,7 @@ fn insert(
     let year = TimeDelta::days(365).num_milliseconds();
     let inserted = sql(format!(
         "{NUMBERS}, made AS (SELECT n, substr(?, n * 20 + 1, 20) AS serial, CAST(substr(?, n * 4 + 1, 4) AS SMALLINT) AS shard, \
-         substr(?, n + 1, 1) = '1' AS is_revoked, ? - (n % 1400 + 1) * 90000000 AS not_before FROM numbers) \
+         substr(?, n + 1, 1) = '1' AS is_revoked, ? - CAST(n % 1400 + 1 AS BIGINT) * 90000000 AS not_before FROM numbers) \
          INSERT INTO certificate (kind, ca_key_id, serial, shard, holder, state, reason, revoked_at, invalidity_at, not_before, not_after) \
          SELECT ?, ?, serial, shard, ? + n, CASE WHEN is_revoked THEN 3 ELSE 1 END, \
          CASE WHEN NOT is_revoked THEN NULL WHEN n % 8 = 0 THEN 1 WHEN n % 8 < 4 THEN 4 WHEN n % 8 < 7 THEN 5 ELSE 0 END, \

@@ -24,8 +24,10 @@ mod restored;
 #[cfg(feature = "postgres")]
 mod roles;
 mod schedules;
+mod scopes;
 mod serving;
 mod statuses;
 mod sweeps;
+mod upgrades;
 mod versions;
 mod writing;
