@@ -8,6 +8,7 @@ mod init;
 mod installation;
 mod operator;
 mod output;
+mod relying_parties;
 mod role;
 mod sandbox_files;
 mod settings;
@@ -68,6 +69,9 @@ enum Command {
     /// Look at CRLs
     #[command(subcommand)]
     Crl(command::crl::Command),
+    /// Look at how long revocations take to be told
+    #[command(subcommand)]
+    Latency(command::latency::Command),
     /// Look at CA keys, make the next, retire an old one
     #[command(subcommand)]
     CaKey(command::ca_key::Command),
@@ -101,6 +105,7 @@ fn main() -> ExitCode {
         Command::Schedule(command) => command::schedule::run(&command, output),
         Command::Instruction(command) => command::instruction::run(&command, output),
         Command::Crl(command) => command::crl::run(&command, output),
+        Command::Latency(command) => command::latency::run(&command, output),
         Command::Restore(command) => command::restore::run(&command, output),
         Command::CaKey(command) => command::ca_key::run(&command, output),
         Command::Store(command) => command::store::run(&command, output),

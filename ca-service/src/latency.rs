@@ -158,7 +158,8 @@ impl CaRole {
         if !watch.ca_keys.iter().any(|known| known.id() == ca_key) {
             watch.ca_keys = self.reader.ca_keys()?;
         }
-        let serials: Vec<SerialNumber> = places.iter().filter_map(|place| watch.followed.get(*place)).map(|one| one.revocation.serial.clone()).collect();
+        let serials: Vec<SerialNumber> =
+            places.iter().filter_map(|place| watch.followed.get(*place)).map(|one| one.revocation.serial.clone()).collect();
         let asked_at = self.clock.now();
         let told = match watch.ca_keys.iter().find(|known| known.id() == ca_key) {
             Some(ca_key) => witness.told(ca_key, &serials),
@@ -186,7 +187,14 @@ impl CaRole {
     }
 
     /// Which of them stand no more as revoked or held, as far as that matters by now.
-    fn lifted(&self, watch: &Watch, ca_key: CaKeyId, places: &[usize], serials: &[SerialNumber], now: DateTime<Utc>) -> Result<Vec<bool>, CaFault> {
+    fn lifted(
+        &self,
+        watch: &Watch,
+        ca_key: CaKeyId,
+        places: &[usize],
+        serials: &[SerialNumber],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<bool>, CaFault> {
         let is_old = |place: &usize| watch.followed.get(*place).and_then(|one| one.first_asked).is_some_and(|first| now - first > LIFTED);
         if !places.iter().any(is_old) {
             return Ok(vec![false; places.len()]);
@@ -212,8 +220,7 @@ impl CaRole {
             Outcome::Lost | Outcome::Lifted => None,
         });
         let told: Vec<(DateTime<Utc>, TimeDelta)> = told.collect();
-        let lost: Vec<DateTime<Utc>> =
-            settled.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Lost)).map(|(at, _)| *at).collect();
+        let lost: Vec<DateTime<Utc>> = settled.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Lost)).map(|(at, _)| *at).collect();
         self.write(move |tx| {
             tx.record_latency(LatencyStage::Ocsp, &told)?;
             tx.record_lost(LatencyStage::Ocsp, &lost)?;

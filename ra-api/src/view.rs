@@ -40,6 +40,9 @@ pub(crate) struct CertificateView {
     /// When its validity ends.
     #[schema(value_type = String, format = DateTime)]
     pub not_after: DateTime<Utc>,
+    /// Whether nobody holds it, and relying parties try their checks with it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
 }
 
 /// A certificate by its kind and serial number.
@@ -257,6 +260,7 @@ impl From<&CertificateSummary> for CertificateView {
             invalid_since: certificate.revocation.and_then(|revocation| revocation.invalidity),
             not_before: certificate.not_before,
             not_after: certificate.not_after,
+            test: certificate.is_test,
         }
     }
 }

@@ -84,6 +84,55 @@ impl LatencyMinute {
     }
 }
 
+/// What the counters of some minutes come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LatencySummary {
+    /// How many revocations became known.
+    pub count: u64,
+    /// How many more were given up.
+    pub lost: u64,
+    /// The longest that one took that became known, in milliseconds.
+    pub max_milliseconds: u64,
+    sum_milliseconds: u64,
+    buckets: [u64; LATENCY_BUCKETS],
+}
+
+impl LatencySummary {
+    /// Of these minutes.
+    pub fn of<'m>(minutes: impl IntoIterator<Item = &'m LatencyMinute>) -> Self {
+        let mut summary = Self::default();
+        for minute in minutes {
+            summary.count += minute.count;
+            summary.lost += minute.lost;
+            summary.max_milliseconds = summary.max_milliseconds.max(minute.max_milliseconds);
+            summary.sum_milliseconds = summary.sum_milliseconds.saturating_add(minute.sum_milliseconds);
+            summary.buckets.iter_mut().zip(&minute.buckets).for_each(|(sum, counter)| *sum += counter);
+        }
+        summary
+    }
+
+    /// What one took on average that became known, in milliseconds; `None` if none did.
+    pub fn mean_milliseconds(&self) -> Option<u64> {
+        self.sum_milliseconds.checked_div(self.count)
+    }
+
+    /// In how many milliseconds this percentage of all became known, those that were given up among them: not more than that, for the
+    /// counters know bounds only. `None` if so many did not become known, or there were none at all.
+    pub fn percentile(&self, percent: u8) -> Option<u64> {
+        let all = self.count + self.lost;
+        let rank = (all * u64::from(percent)).div_ceil(100).max(1);
+        let mut seen = 0;
+        for (place, counter) in self.buckets.iter().enumerate() {
+            seen += counter;
+            if seen >= rank {
+                let bound = LATENCY_BOUNDS_MILLISECONDS.get(place).copied().unwrap_or(u64::MAX);
+                return Some(bound.min(self.max_milliseconds));
+            }
+        }
+        None
+    }
+}
+
 /// A revocation or hold as it was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommittedRevocation {
@@ -214,6 +263,21 @@ fn decode(row: &mut Fields<'_, '_, '_>) -> Result<LatencyMinute, StoreFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn percentiles_are_upper_bounds_and_what_was_lost_took_for_ever() {
+        let mut minute = LatencyMinute::empty(DateTime::UNIX_EPOCH);
+        assert_eq!(LatencySummary::of([&minute]).percentile(50), None);
+        (0..98).for_each(|_| minute.add(40));
+        minute.add(700);
+        let summary = LatencySummary::of([&minute]);
+        assert_eq!([50, 90, 99].map(|percent| summary.percentile(percent)), [Some(50), Some(50), Some(700)]);
+        assert_eq!((summary.mean_milliseconds(), summary.max_milliseconds), (Some(46), 700));
+        minute.lost = 1;
+        let summary = LatencySummary::of([&minute, &minute]);
+        assert_eq!((summary.count, summary.lost), (198, 2));
+        assert_eq!([50, 99, 100].map(|percent| summary.percentile(percent)), [Some(50), Some(700), None]);
+    }
 
     #[test]
     fn each_duration_is_counted_under_the_first_bound_that_it_does_not_exceed() {

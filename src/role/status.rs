@@ -16,6 +16,7 @@ use super::telemetry::Readiness;
 use crate::failure::Failure;
 use crate::high_water::StoreTrust;
 use crate::installation::{Installation, read_file};
+use crate::relying_parties::{self, RelyingParties};
 
 /// The role at work: the server to be run, whether it can answer, and its threads.
 pub(super) struct StatusRole {
@@ -40,6 +41,7 @@ pub(super) fn start(
     let (reader, settings) = (installation.database.reader(), &installation.settings);
     let shelf = installation.shelf()?;
     let downloads = Arc::new(DownloadService::new(Arc::clone(&shelf), reader, Arc::new(SystemClock), &settings.crl));
+    let pages = Arc::new(RelyingParties::new(installation));
     let mut threads = ocsp.start(installation.database.wake(), stop).map_err(|error| Failure::other(format!("status: {error}")))?;
     threads.extend(shelving(installation, shelf, stop)?);
     let ready: Readiness = Box::new({
@@ -47,7 +49,12 @@ pub(super) fn start(
         move || ocsp.ready().map_err(|fault| fault.to_string())
     });
     let maker: ServerMaker =
-        Box::new(move || ocsp::http::server(ocsp, listener, move |config| crl_publisher::http::routes(Arc::clone(&downloads))(config)));
+        Box::new(move || {
+            ocsp::http::server(ocsp, listener, move |config| {
+                crl_publisher::http::routes(Arc::clone(&downloads))(config);
+                relying_parties::routes(Arc::clone(&pages))(config);
+            })
+        });
     Ok(StatusRole { maker, ready, threads })
 }
 

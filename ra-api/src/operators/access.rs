@@ -33,6 +33,8 @@ impl Access {
         Self::ToDo(&[Action::Hold, Action::Revoke, Action::CommandDevice, Action::RunSchedule, Action::Mass, Action::Read]);
     /// For who reads about holders, certificates, devices and schedules.
     pub(crate) const READING: Self = Self::ToDo(&[Action::Read]);
+    /// For who looks at figures that tell of nobody in particular: readers, and the back office.
+    pub(crate) const FIGURES: Self = Self::ToDo(&[Action::Read, Action::ReportCardEvents]);
     /// For who asks on behalf of a service that checks certificates.
     pub(crate) const VERIFYING: Self = Self::ToDo(&[Action::LookUp]);
 

@@ -6,6 +6,7 @@ mod devices;
 mod history;
 mod holders;
 mod identity;
+mod latency;
 mod mass;
 mod schedules;
 mod verifiers;
@@ -28,6 +29,7 @@ pub(crate) use devices::{__path_list_devices, __path_show_device, DeviceAnswer, 
 pub(crate) use history::{__path_tell_history, HistoryAnswer, HoldView};
 pub(crate) use holders::{__path_show_holder, HolderAnswer, HolderQuestion};
 pub(crate) use identity::remember_identity;
+pub(crate) use latency::{__path_tell_latency, LatencyAnswer, LatencyFigures, LatencyHour, LatencyStageAnswer};
 pub(crate) use mass::{__path_dry_run, __path_show_batch, BatchAnswer, MassAnswer, MassQuestion, ScopeBody};
 pub(crate) use schedules::{__path_list_schedules, ScheduleAnswer, SchedulesAnswer};
 pub(crate) use verifiers::{
@@ -154,6 +156,7 @@ impl OperatorApi {
         routes.add(Access::READING, Method::GET, "/v1/devices", devices::list_devices);
         routes.add(Access::READING, Method::GET, "/v1/devices/{id}", devices::show_device);
         routes.add(Access::READING, Method::GET, "/v1/schedules", schedules::list_schedules);
+        routes.add(Access::FIGURES, Method::GET, "/v1/latency", latency::tell_latency);
         routes.add(Access::READING, Method::GET, "/v1/batches/{id}", mass::show_batch);
         routes.add(Access::READING, Method::POST, "/v1/mass/dry-run", mass::dry_run);
         routes.add(Access::VERIFYING, Method::POST, "/v1/verifier/lookups", verifiers::look_up);

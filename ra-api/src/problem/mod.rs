@@ -15,8 +15,9 @@ use ca_core::refusal::Refusal;
 pub use catalogue::{CATALOGUE, Entry, Group};
 pub(crate) use document::{ProblemCode, ProblemDocument};
 pub(crate) use responses::{
-    ApplicationProblems, CardEventProblems, ChallengeProblems, CommandProblems, CommandResultProblems, HealthProblems, InstructionProblems,
-    InstructionStatusProblems, KeyCompromiseProblems, LookProblems, QuestionProblems, ReadinessProblems, StatusProblems,
+    ApplicationProblems, CardEventProblems, ChallengeProblems, CommandProblems, CommandResultProblems, FigureProblems, HealthProblems,
+    InstructionProblems, InstructionStatusProblems, KeyCompromiseProblems, LookProblems, QuestionProblems, ReadinessProblems,
+    StatusProblems,
 };
 
 use crate::edge::CorrelationId;

@@ -142,7 +142,8 @@ impl Transaction<'_> {
         self.change_due(&due, &Command::Expire, policy, order, now)
     }
 
-    /// Revokes certificates whose holds have stood for as long as policy allows; `limit` at most, the longest held first.
+    /// Revokes certificates whose holds have stood for as long as policy allows; `limit` at most, the longest held first. Test
+    /// certificates are held for as long as they last.
     pub fn holds_past_deadline(
         &mut self,
         limit: u32,
@@ -151,7 +152,8 @@ impl Transaction<'_> {
         now: DateTime<Utc>,
     ) -> Result<Vec<Changed>, StoreFault> {
         let Some(after) = policy.holds.revoke_after() else { return Ok(Vec::new()) };
-        let due = sql("SELECT id FROM certificate WHERE state = 2 AND revoked_at <= ? ORDER BY revoked_at LIMIT ?")
+        let due = sql("SELECT c.id FROM certificate AS c WHERE c.state = 2 AND c.revoked_at <= ? \
+             AND NOT EXISTS (SELECT 1 FROM test_certificate AS t WHERE t.certificate_id = c.id) ORDER BY c.revoked_at LIMIT ?")
             .bind(now - after)
             .bind(i64::from(limit))
             .rows(self.session, |row| Ok(CertificateId(row.big()?)))?;

@@ -98,7 +98,7 @@ fn list(arguments: &List, output: Output) -> Result<(), Failure> {
                     one.id.0.to_string(),
                     one.kind.to_string(),
                     one.serial.to_string(),
-                    one.state.as_str().to_owned(),
+                    if one.is_test { format!("{} (test)", one.state.as_str()) } else { one.state.as_str().to_owned() },
                     time(one.not_before),
                     time(one.not_after),
                     one.holder_id.clone(),
@@ -140,6 +140,7 @@ fn summary(one: &CertificateSummary) -> Value {
         "revocation": one.revocation.map(revocation),
         "not_before": time(one.not_before),
         "not_after": time(one.not_after),
+        "test": one.is_test,
     })
 }
 
