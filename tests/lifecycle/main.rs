@@ -13,3 +13,4 @@ mod regular;
 #[path = "../rooms/mod.rs"]
 mod rooms;
 mod running;
+mod status;

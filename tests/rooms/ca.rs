@@ -1,5 +1,6 @@
 //! A process of the CA role, driven step by step instead of by its threads.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use ca_core::ocsp::StatusWitness;
 use ca_core::signer::Signer;
 use ca_service::{BatchOutcome, CaRole, CaRoleParts, CaRoleSettings, IssuanceStep, LifeSettings, NoSteps, Steps};
 use chrono::{TimeDelta, Utc};
-use crl_publisher::{CrlSettings, Publisher};
+use crl_publisher::{CrlSettings, NoPublishSteps, Publisher, PublisherParts, Shelf};
 use policies::LifecyclePolicy;
 use push::PushGateway;
 use sandbox::keys::{Key, KeyAlgorithm};
@@ -38,6 +39,8 @@ pub struct CaWish {
     pub push: Option<Arc<dyn PushGateway>>,
     /// Sees what relying parties are told.
     pub witness: Option<Arc<dyn StatusWitness>>,
+    /// Over how many CRLs its certificates are spread.
+    pub shards: NonZeroU16,
     pub lifecycle: Arc<LifecyclePolicy>,
     pub life: LifeSettings,
 }
@@ -53,6 +56,7 @@ impl CaWish {
             back_office: None,
             push: None,
             witness: None,
+            shards: NonZeroU16::MIN,
             lifecycle: Arc::new(LifecyclePolicy::jpki().unwrap()),
             life: LifeSettings::default(),
         }
@@ -63,6 +67,7 @@ pub struct Ca {
     pub role: CaRole,
     pub database: Database,
     pub clock: Arc<ShiftedClock>,
+    pub shelf: Arc<Shelf>,
     issuers: Vec<Issuer>,
 }
 
@@ -72,6 +77,7 @@ impl Ca {
         let reader = database.reader();
         let clock = Arc::new(ShiftedClock::ahead(wish.ahead_seconds));
         let issuers = outfit.issuers(&reader, wish.before_signing.as_ref());
+        let issuers: Vec<Issuer> = issuers.into_iter().map(|issuer| issuer.in_shards(wish.shards)).collect();
         let role = CaRole::new(CaRoleParts {
             instructions: outfit.instruction_verifier(&reader),
             verifier: Arc::new(outfit.verifier(&reader)),
@@ -98,7 +104,7 @@ impl Ca {
             owner: wish.name,
         })
         .unwrap();
-        Self { role, database, clock, issuers }
+        Self { role, database, clock, shelf: Arc::new(Shelf::open(&outfit.shelf()).unwrap()), issuers }
     }
 
     /// Takes the lead, which must be free, and sees to it that there is a beacon.
@@ -150,8 +156,17 @@ impl Ca {
 
     /// A publisher of CRLs in this process.
     pub fn publisher(&self) -> Publisher {
-        let (reader, writer) = (self.database.reader(), self.database.writer());
-        Publisher::new(self.issuers.clone(), reader, writer, Arc::clone(&self.clock) as _, CrlSettings::default()).unwrap()
+        let parts = PublisherParts {
+            issuers: self.issuers.clone(),
+            reader: self.database.reader(),
+            writer: self.database.writer(),
+            clock: Arc::clone(&self.clock) as _,
+            settings: CrlSettings::default(),
+            shelf: Arc::clone(&self.shelf),
+            witness: None,
+            steps: Arc::new(NoPublishSteps),
+        };
+        Publisher::new(parts).unwrap()
     }
 }
 

@@ -67,6 +67,11 @@ impl Outfit {
         Database::open(&self.store, &OpenOptions::default()).unwrap()
     }
 
+    /// Where the processes of the CA, which share a machine, keep their CRLs.
+    pub fn shelf(&self) -> PathBuf {
+        self.keys.join("crl")
+    }
+
     /// A process of the CA.
     pub fn ca(&self, wish: CaWish) -> Ca {
         Ca::new(self, wish)
