@@ -34,7 +34,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("actix-web", &["ra-api", "ocsp", "crl-publisher", "sandbox", "tsunagi"]),
     ("actix-tls", &["ra-api", "tsunagi"]),
     // Calls to the outside
-    ("ureq", &["back-office", "ca-service", "push", "sandbox", "tsunagi"]),
+    ("ureq", &["back-office", "ca-service", "crl-publisher", "push", "sandbox", "tsunagi"]),
     // ASN.1
     ("cms", &["ca-core", "sandbox"]),
     ("der", &["policies", "ca-core", "ocsp", "crl-publisher", "sandbox"]),

@@ -7,6 +7,7 @@
 //! From the store lists come to the [`shelf`] of each machine, a directory, and from there [`http`] gives them to whoever asks.
 
 pub mod gate;
+pub mod health;
 pub mod http;
 pub mod list;
 pub mod publisher;
@@ -15,6 +16,7 @@ pub mod schedule;
 pub mod scope;
 pub mod settings;
 pub mod shelf;
+pub mod upload;
 
 pub use gate::GateFault;
 pub use http::DownloadService;

@@ -235,7 +235,8 @@ mod tests {
 
     #[test]
     fn a_list_is_good_for_ten_days_at_most_and_a_failed_one_is_tried_again_before_the_last_ends() {
-        let with = |schedule: &str, overlap_seconds| CrlSettings { schedule: schedule.to_owned(), overlap_seconds, ..CrlSettings::default() };
+        let with =
+            |schedule: &str, overlap_seconds| CrlSettings { schedule: schedule.to_owned(), overlap_seconds, ..CrlSettings::default() };
         assert!(with("0 0 3 * * *", 777_600).check().is_ok());
         assert!(with("0 0 3 * * 1", 259_200).check().is_ok());
         assert_eq!(with("0 0 3 * * 1", 259_201).check().unwrap_err(), SettingsRefusal::TooLong);

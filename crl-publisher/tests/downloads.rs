@@ -161,20 +161,22 @@ async fn one_range_is_sent_alone_and_what_cannot_be_is_told_or_passed_over() {
     let (service, octets) = (house.service(), house.made());
     let length = octets.len();
     let path = "/crl/signature-1.crl";
-    for (range, first, last) in
-        [("bytes=0-0".to_owned(), 0, 0), ("bytes=5-9".to_owned(), 5, 9), ("bytes=-7".to_owned(), length - 7, length - 1), (
-            format!("bytes={}-9999999", length - 3),
-            length - 3,
-            length - 1,
-        )]
-    {
+    for (range, first, last) in [
+        ("bytes=0-0".to_owned(), 0, 0),
+        ("bytes=5-9".to_owned(), 5, 9),
+        ("bytes=-7".to_owned(), length - 7, length - 1),
+        (format!("bytes={}-9999999", length - 3), length - 3, length - 1),
+    ] {
         let answer = ask(&service, Method::GET, path, &[(header::RANGE, &range)]).await;
         assert_eq!(answer.status, StatusCode::PARTIAL_CONTENT, "{range}");
         assert_eq!(answer.header(header::CONTENT_RANGE), format!("bytes {first}-{last}/{length}"));
         assert_eq!(answer.body, octets[first..=last]);
     }
     let beyond = ask(&service, Method::GET, path, &[(header::RANGE, "bytes=9999999-")]).await;
-    assert_eq!((beyond.status, beyond.header(header::CONTENT_RANGE)), (StatusCode::RANGE_NOT_SATISFIABLE, format!("bytes */{length}").as_str()));
+    assert_eq!(
+        (beyond.status, beyond.header(header::CONTENT_RANGE)),
+        (StatusCode::RANGE_NOT_SATISFIABLE, format!("bytes */{length}").as_str())
+    );
     for passed_over in ["bytes=0-1,4-5", "bytes=x", "lines=1-2"] {
         let answer = ask(&service, Method::GET, path, &[(header::RANGE, passed_over)]).await;
         assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, length), "{passed_over}");
@@ -370,14 +372,14 @@ fn a_long_list_is_sent_as_it_is_and_head_sends_nothing_but_its_length() {
 
 /// The beginning of a list as long as `octets`, with the fields of `small`.
 fn long_head(small: &[u8], octets: usize) -> Vec<u8> {
-    // SEQUENCE { SEQUENCE { version …: both with lengths of three octets and more.
+    // SEQUENCE { SEQUENCE { version …: both with lengths of four octets.
     let skip = |at: usize| at + 2 + usize::from(if small[at + 1] < 0x80 { 0 } else { small[at + 1] & 0x7f });
     let fields = &small[skip(skip(0))..];
     let length = |length: usize| {
-        let [.., a, b, c] = length.to_be_bytes();
-        vec![0x30, 0x83, a, b, c]
+        let [.., a, b, c, d] = length.to_be_bytes();
+        vec![0x30, 0x84, a, b, c, d]
     };
-    let mut head = length(octets - 5);
+    let mut head = length(octets - 6);
     head.extend(length(octets - 200));
     head.extend_from_slice(&fields[..fields.len().min(250)]);
     head

@@ -11,7 +11,13 @@ use ca_core::clock::SystemClock;
 use ca_core::issuer::Issuer;
 use ca_core::ocsp::StatusWitness;
 use ca_service::{CaRole, CaRoleParts, CaRoleSettings, CrlLocation, Steps};
+#[cfg(feature = "s3")]
+use crl_publisher::upload::S3Store;
+use crl_publisher::upload::Uploader;
 use crl_publisher::{NoPublishSteps, Publisher, PublisherParts};
+
+#[cfg(feature = "s3")]
+use secrecy::ExposeSecret as _;
 
 use crate::failure::Failure;
 use crate::installation::{Installation, read_file, read_passphrase};
@@ -34,10 +40,14 @@ pub(super) fn start(
         let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
         move || role.run(&stop)
     })?;
+    let uploading = uploader(installation)?.map(|mut uploader| {
+        let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
+        spawn("crl-upload", move || uploader.run(&|| role.lease().is_some(), &stop))
+    });
     let wake = installation.database.wake();
     let stop = Arc::clone(stop);
     let publishing = spawn("crl-publisher", move || publisher.run(&wake, &|| role.lease(), &stop))?;
-    Ok(vec![issuing, publishing])
+    Ok([issuing, publishing].into_iter().chain(uploading.transpose()?).collect())
 }
 
 /// What publishes the lists of every CA key that is at hand.
@@ -54,6 +64,28 @@ fn publisher(installation: &Installation, witness: &Arc<dyn StatusWitness>) -> R
         steps: Arc::new(NoPublishSteps),
     });
     publisher.map_err(|refusal| Failure::settings(refusal.to_string()))
+}
+
+/// What copies lists to the object store that the settings name.
+#[cfg(feature = "s3")]
+fn uploader(installation: &Installation) -> Result<Option<Uploader>, Failure> {
+    let Some(settings) = &installation.settings.crl.s3 else { return Ok(None) };
+    let secret = |file| read_passphrase(&installation.settings.path(file));
+    let (access_key, secret_key) = (secret(&settings.access_key_file)?, secret(&settings.secret_key_file)?);
+    let pem = settings.ca_certificate.as_ref().map(|file| read_file(&installation.settings.path(file))).transpose()?;
+    let cache_seconds = installation.settings.crl.cache_seconds;
+    let store = S3Store::new(settings, access_key.expose_secret(), secret_key.expose_secret(), pem.as_deref(), cache_seconds)
+        .map_err(|fault| Failure::settings(fault.to_string()))?;
+    Ok(Some(Uploader::new(installation.shelf()?, Arc::new(store))))
+}
+
+/// What copies lists to the object store that the settings name.
+#[cfg(not(feature = "s3"))]
+fn uploader(installation: &Installation) -> Result<Option<Uploader>, Failure> {
+    match &installation.settings.crl.s3 {
+        None => Ok(None),
+        Some(_) => Err(Failure::settings("crl.s3: this program was built without the feature s3")),
+    }
 }
 
 /// The role with these issuers, under an owner's name of its own; nothing runs yet.

@@ -116,7 +116,9 @@ impl Service {
             service.threads.extend(status.threads);
         }
         if let Some(listener) = listeners.telemetry {
-            makers.push(telemetry::server(listener, metrics, readiness));
+            let tells_of_lists = roles.contains(&Role::Ca) || roles.contains(&Role::Status);
+            let lists = || telemetry::crl_warnings(installation.database.reader(), installation.settings.crl.clone());
+            makers.push(telemetry::server(listener, metrics, readiness, tells_of_lists.then(lists)));
         }
         if !makers.is_empty() {
             let (thread, servers) = run_servers(makers)?;

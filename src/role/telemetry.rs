@@ -4,6 +4,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
+use ca_core::clock::{Clock as _, SystemClock};
+use crl_publisher::CrlSettings;
 use metrics_exporter_prometheus::PrometheusHandle;
 use schema::Reader;
 use serde_json::json;
@@ -18,10 +20,26 @@ pub(super) fn store_readiness(reader: Reader) -> Readiness {
     Box::new(move || reader.position().map(drop).map_err(|fault| fault.to_string()))
 }
 
-/// The server.
-pub(super) fn server(listener: TcpListener, metrics: Option<PrometheusHandle>, readiness: Vec<Readiness>) -> ServerMaker {
+/// What operators should know although everything can do its work.
+pub(super) type Warnings = Box<dyn Fn() -> Vec<String> + Send + Sync>;
+
+/// Lists that are late, and why.
+pub(super) fn crl_warnings(reader: Reader, settings: CrlSettings) -> Warnings {
     Box::new(move || {
-        let (metrics, readiness) = (web::Data::new(metrics), web::Data::from(Arc::new(readiness)));
+        // That the store cannot be read is told apart.
+        crl_publisher::health::warnings(&reader, &settings, SystemClock.now()).unwrap_or_default()
+    })
+}
+
+/// The server.
+pub(super) fn server(
+    listener: TcpListener,
+    metrics: Option<PrometheusHandle>,
+    readiness: Vec<Readiness>,
+    warnings: Option<Warnings>,
+) -> ServerMaker {
+    Box::new(move || {
+        let (metrics, readiness) = (web::Data::new(metrics), web::Data::from(Arc::new(Health { readiness, warnings })));
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(metrics.clone())
@@ -43,11 +61,23 @@ async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "live" }))
 }
 
-async fn ready(readiness: web::Data<Vec<Readiness>>) -> HttpResponse {
-    let missing = web::block(move || readiness.iter().filter_map(|check| check().err()).collect::<Vec<_>>()).await;
-    match missing {
-        Ok(missing) if missing.is_empty() => HttpResponse::Ok().json(json!({ "status": "ready" })),
-        Ok(missing) => HttpResponse::ServiceUnavailable().json(json!({ "status": "not ready", "missing": missing })),
+/// What is asked about.
+struct Health {
+    readiness: Vec<Readiness>,
+    warnings: Option<Warnings>,
+}
+
+async fn ready(health: web::Data<Health>) -> HttpResponse {
+    let look = move || {
+        let missing: Vec<String> = health.readiness.iter().filter_map(|check| check().err()).collect();
+        (missing, health.warnings.as_ref().map(|warnings| warnings()).unwrap_or_default())
+    };
+    match web::block(look).await {
+        Ok((missing, warnings)) if missing.is_empty() && warnings.is_empty() => HttpResponse::Ok().json(json!({ "status": "ready" })),
+        Ok((missing, warnings)) if missing.is_empty() => HttpResponse::Ok().json(json!({ "status": "ready", "warnings": warnings })),
+        Ok((missing, warnings)) => {
+            HttpResponse::ServiceUnavailable().json(json!({ "status": "not ready", "missing": missing, "warnings": warnings }))
+        }
         Err(_) => HttpResponse::ServiceUnavailable().json(json!({ "status": "not ready" })),
     }
 }

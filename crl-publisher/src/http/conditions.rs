@@ -47,7 +47,9 @@ pub(super) fn judge(request: &HttpRequest, validators: &Validators, length: u64)
         if !matches {
             return Judged::Refused;
         }
-    } else if has(IF_UNMODIFIED_SINCE) && IfUnmodifiedSince::parse(request).is_ok_and(|since| validators.modified > SystemTime::from(since.0)) {
+    } else if has(IF_UNMODIFIED_SINCE)
+        && IfUnmodifiedSince::parse(request).is_ok_and(|since| validators.modified > SystemTime::from(since.0))
+    {
         return Judged::Refused;
     }
     if has(IF_NONE_MATCH) {
@@ -59,7 +61,8 @@ pub(super) fn judge(request: &HttpRequest, validators: &Validators, length: u64)
         if known {
             return Judged::Known;
         }
-    } else if has(IF_MODIFIED_SINCE) && IfModifiedSince::parse(request).is_ok_and(|since| SystemTime::from(since.0) >= validators.modified) {
+    } else if has(IF_MODIFIED_SINCE) && IfModifiedSince::parse(request).is_ok_and(|since| SystemTime::from(since.0) >= validators.modified)
+    {
         return Judged::Known;
     }
     if request.method() != Method::GET || !has(RANGE) || !range_holds(request, &tag, validators.modified) {

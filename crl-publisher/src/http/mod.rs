@@ -107,7 +107,9 @@ impl DownloadService {
         for ca_key in self.reader.ca_keys()? {
             let Some(shard) = shard_of(asked, &ca_key) else { continue };
             let list = match number {
-                Some(number) => self.reader.crls_kept(ca_key.id(), shard)?.iter().any(|list| list.number == number && list.is_for_every_shelf()),
+                Some(number) => {
+                    self.reader.crls_kept(ca_key.id(), shard)?.iter().any(|list| list.number == number && list.is_for_every_shelf())
+                }
                 None => self.reader.latest_crl_in(ca_key.id(), shard)?.is_some(),
             };
             return Ok(if list { Found::NotYet } else { Found::Nothing });
@@ -193,7 +195,8 @@ async fn ca_certificate(service: web::Data<DownloadService>, request: HttpReques
 }
 
 fn respond(request: &HttpRequest, found: Result<Result<Found, DownloadFault>, BlockingError>, what: &'static str) -> HttpResponse {
-    let unavailable = || HttpResponse::ServiceUnavailable().insert_header((CACHE_CONTROL, "no-store")).insert_header((RETRY_AFTER, "1")).finish();
+    let unavailable =
+        || HttpResponse::ServiceUnavailable().insert_header((CACHE_CONTROL, "no-store")).insert_header((RETRY_AFTER, "1")).finish();
     let (outcome, response) = match found {
         Ok(Ok(Found::Download(download))) => sent(request, *download),
         Ok(Ok(Found::Nothing)) => ("not_found", HttpResponse::NotFound().insert_header((CACHE_CONTROL, "no-store")).finish()),

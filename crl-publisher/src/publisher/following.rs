@@ -69,7 +69,8 @@ impl Publisher {
                 };
                 let ca_key = ca_keys.get(&found.ca_key).ok_or(StoreFault::Corrupt("a CRL shard of no CA key"))?;
                 let label = label(ca_key, found.shard);
-                if !self.issuers.contains_key(&found.ca_key) && latest.as_ref().is_none_or(|list| list.next_update > now) && known.is_none() {
+                if !self.issuers.contains_key(&found.ca_key) && latest.as_ref().is_none_or(|list| list.next_update > now) && known.is_none()
+                {
                     tracing::warn!(crl = label, "the CA key is not at hand: its lists are not published by this process");
                 }
                 let recorded = self.reader.follower(&recorded_under(found.ca_key, found.shard))?;

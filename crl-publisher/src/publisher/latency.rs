@@ -20,7 +20,12 @@ pub(super) fn recorded_under(ca_key: CaKeyId, shard: u16) -> String {
 
 impl Publisher {
     /// A scope's list was published and is on the shelf.
-    pub(super) fn record_latency(&mut self, key: (CaKeyId, u16), published_at: DateTime<Utc>, lease: Option<&Lease>) -> Result<(), StoreFault> {
+    pub(super) fn record_latency(
+        &mut self,
+        key: (CaKeyId, u16),
+        published_at: DateTime<Utc>,
+        lease: Option<&Lease>,
+    ) -> Result<(), StoreFault> {
         let Some(scope) = self.scopes.get_mut(&key) else { return Ok(()) };
         let Some(position) = scope.latest().map(|latest| latest.event_position) else { return Ok(()) };
         let (unlisted, listed) = scope.take_moments();

@@ -13,8 +13,8 @@ use schema::crl::{CRL_CHUNK_OCTETS, CrlCause, PublishedCrl};
 use schema::lease::Lease;
 use schema::{StoreFault, Transaction};
 
-use super::steps::PublishStep;
 use super::Publisher;
+use super::steps::PublishStep;
 use crate::gate::{self, Asked, GateFault, GateInput, GateReport, PreviousList, Standing};
 use crate::list::{Heading, ListFault, ListWriter, WrittenList};
 use crate::scope::Scope;
@@ -56,14 +56,20 @@ pub enum PublishFault {
 }
 
 /// So many pieces are stored in one transaction: others have their turn in between.
-const CHUNKS_AT_ONCE: usize = 4;
+const CHUNKS_AT_ONCE: usize = 1;
 
 impl Publisher {
     /// The entries are read in pages, each at another moment, with no snapshot held. Still every revocation up to the position
     /// noted before the first page is on the list: it was committed before, and revocation is permanent, so no page can miss it; nor
     /// can it miss a hold, unless that was lifted since. What changed later may or may not be on it, has a later position and makes
     /// another list due.
-    pub(super) fn make(&mut self, issuer: &Issuer, scope: &Scope, cause: CrlCause, lease: Option<&Lease>) -> Result<Published, PublishFault> {
+    pub(super) fn make(
+        &mut self,
+        issuer: &Issuer,
+        scope: &Scope,
+        cause: CrlCause,
+        lease: Option<&Lease>,
+    ) -> Result<Published, PublishFault> {
         let now = self.clock.now();
         let next_update = match cause {
             CrlCause::Final => Heading::NEVER,
@@ -131,7 +137,14 @@ impl Publisher {
         }
     }
 
-    fn write(&self, issuer: &Issuer, scope: &Scope, heading: &Heading, keep_from: DateTime<Utc>, file: &Path) -> Result<WrittenList, PublishFault> {
+    fn write(
+        &self,
+        issuer: &Issuer,
+        scope: &Scope,
+        heading: &Heading,
+        keep_from: DateTime<Utc>,
+        file: &Path,
+    ) -> Result<WrittenList, PublishFault> {
         let mut writer = ListWriter::begin(&file.with_extension("entries"))?;
         // The store lists what ends after a moment, in milliseconds; whatever ends at `keep_from` itself stays too.
         let ended_by = keep_from - TimeDelta::milliseconds(1);
@@ -239,7 +252,8 @@ impl Publisher {
         if let Err(fault) = recorded {
             tracing::warn!(crl = scope.label(), fault = %Chain(&fault), "why a CRL was not published is not recorded");
         }
-        if let Err(error) = fs::remove_file(file).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }) {
+        if let Err(error) = fs::remove_file(file).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+        {
             tracing::warn!(crl = scope.label(), %error, "an unpublished CRL is not removed");
         }
     }

@@ -67,7 +67,7 @@ pub struct Publisher {
     seen: Option<EventPosition>,
     /// The database is the same, and not restored from an earlier one.
     epoch: Option<u64>,
-    /// Under which lease everything in memory was read.
+    /// Under which lease's epoch this process leads; 0 without one.
     led: Option<i64>,
     refreshed: Option<Instant>,
     pruned_at: Option<DateTime<Utc>>,
@@ -172,9 +172,7 @@ impl Publisher {
             return Ok(Vec::new());
         }
         let at_hand = self.scopes.values().filter(|scope| self.issuers.contains_key(&scope.ca_key()));
-        let due = |scope: &Scope| {
-            scope.due(now, &self.schedule, &self.settings).map(|due| (scope.ca_key(), scope.shard(), due))
-        };
+        let due = |scope: &Scope| scope.due(now, &self.schedule, &self.settings).map(|due| (scope.ca_key(), scope.shard(), due));
         let mut due: Vec<_> = at_hand.filter_map(due).collect();
         due.sort_by_key(|(_, _, due)| (due.urgency, due.since));
         Ok(due)
@@ -218,9 +216,11 @@ impl Publisher {
     /// What a new leader does first: it removes what the one before left unfinished, and sees to it that its own shelf has what is
     /// published.
     fn prepare(&mut self, lease: Option<&Lease>) -> Result<(), StoreFault> {
-        let epoch = lease.map(|lease| lease.epoch);
-        if self.led.is_none() || self.led != Some(epoch.unwrap_or(0)) {
-            self.forget();
+        let epoch = lease.map_or(0, |lease| lease.epoch);
+        if self.led != Some(epoch) {
+            if self.led.is_some() {
+                self.forget();
+            }
             if let Err(fault) = self.shelf.clear_unpublished() {
                 tracing::error!(fault = %Chain(&fault), "what was left of unpublished CRLs is not removed");
             }
@@ -230,7 +230,7 @@ impl Publisher {
                 fence.as_ref().map(|lease| transaction.check_lease(lease)).transpose()?;
                 scopes.iter().try_for_each(|scope| transaction.clear_unpublished_crls(scope.ca_key, scope.shard).map(drop))
             })?;
-            self.led = Some(epoch.unwrap_or(0));
+            self.led = Some(epoch);
             self.shelf_is_behind = true;
         }
         if self.shelf_is_behind {

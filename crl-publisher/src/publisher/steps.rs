@@ -23,16 +23,8 @@ pub enum PublishStep {
 
 impl PublishStep {
     /// Every step, in order.
-    pub const ALL: [Self; 8] = [
-        Self::Reserved,
-        Self::Written,
-        Self::Passed,
-        Self::Storing,
-        Self::Stored,
-        Self::Published,
-        Self::Shelved,
-        Self::Recorded,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Reserved, Self::Written, Self::Passed, Self::Storing, Self::Stored, Self::Published, Self::Shelved, Self::Recorded];
 }
 
 /// Is told of each step as it is reached. In service it is [`NoPublishSteps`]; a test's may end everything there.

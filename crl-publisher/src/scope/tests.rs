@@ -94,7 +94,7 @@ fn a_million_urgent_revocations_in_an_hour_are_no_more_lists_than_the_rest_allow
     let mut scope = published_at("12:00:00");
     let (mut now, mut lists, mut position) = (at("12:00:00"), 0_u32, 10);
     while now < at("13:00:00") {
-        // 278 a second; a list of them takes three seconds.
+        // 280 a second, a million in an hour; a list of them takes three seconds.
         for _ in 0..28 {
             position += 1;
             scope.notice(&change(position, StatusChangeKind::Revoked, RevocationReason::KeyCompromise), now, AtOnce::Any);
@@ -108,8 +108,8 @@ fn a_million_urgent_revocations_in_an_hour_are_no_more_lists_than_the_rest_allow
             now = ended;
         }
     }
-    // Three seconds of work and twelve of rest: 240 in the hour, and never more.
-    assert!((230..=240).contains(&lists), "{lists}");
+    // Three seconds of work and twelve of rest: 240 after the first, and never more.
+    assert!((230..=241).contains(&lists), "{lists}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::durable::Part;
 use super::ShelfFault;
+use super::durable::Part;
 
 /// Where the compressed file lies.
 pub(super) fn beside(path: &Path) -> PathBuf {

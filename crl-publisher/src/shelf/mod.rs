@@ -28,8 +28,8 @@ use ca_core::issuer::CaKey;
 use ca_core::signer::{DigestAlgorithm, StreamingDigest};
 use chrono::{DateTime, Utc};
 
-pub use self::filler::{FillFault, Filler};
 use self::durable::{Part, remove_if_there, sync_directory};
+pub use self::filler::{FillFault, Filler};
 
 /// A directory of published lists.
 pub struct Shelf {

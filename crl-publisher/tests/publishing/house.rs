@@ -137,7 +137,8 @@ impl House<'_> {
         assert_eq!(self.shelf().in_force(&label).unwrap().number, list.number);
         let left: Vec<_> = std::fs::read_dir(self.directory.path().join("work")).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(left, Vec::<std::path::PathBuf>::new());
-        let orphans = "SELECT COUNT(*) FROM crl_chunk AS p JOIN crl AS l ON l.ca_key_id = p.ca_key_id AND l.number = p.number WHERE l.state = 1";
+        let orphans =
+            "SELECT COUNT(*) FROM crl_chunk AS p JOIN crl AS l ON l.ca_key_id = p.ca_key_id AND l.number = p.number WHERE l.state = 1";
         assert_eq!(self.store.reader().count_for_test(orphans).unwrap(), 0);
     }
 }

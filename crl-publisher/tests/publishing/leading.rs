@@ -139,6 +139,7 @@ on_each_database! {
         assert_eq!(run(&mut publisher).len(), 1);
         assert_eq!(house.clock.now(), at("2026-03-01T12:40:30Z"));
         house.revoke(SIGNATURE, "0B", "2026-03-01T12:40:30Z", Reason::KeyCompromise);
+        publisher.due(house.clock.now()).unwrap();
         house.clock.set("2026-03-01T12:45:29.999Z");
         assert_eq!(publisher.due(house.clock.now()).unwrap(), []);
         house.clock.set("2026-03-01T12:45:30Z");
