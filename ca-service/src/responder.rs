@@ -37,6 +37,8 @@ fn renew_responders(
     let Some(responder) = reader.latest_responder(ca_key.id())? else {
         return Ok(());
     };
+    let left = (responder.not_after - now).num_seconds().max(0) as f64 / life.num_seconds().max(1) as f64;
+    metrics::gauge!("tsunagi_ca_responder_life_left", "ca_key" => ca_key.label()).set(left);
     // A CA key near its own end certifies no longer than that: then there is nothing to gain.
     if responder.not_after - now > life / 3 || responder.not_after >= ca_key.not_after() {
         return Ok(());
