@@ -8,13 +8,14 @@ use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
 
-use ca_core::issuer::{CaUrls, create_ca_certificate};
+use ca_core::issuer::{CaKeyId, CaUrls, Issuer, create_ca_certificate, create_responder_certificate};
 use ca_core::kind::CertificateKind;
-use ca_core::signer::{FileSigner, KeyType};
+use ca_core::signer::{FileSigner, KeyType, Signer as _};
 use policies::Policies;
 use sandbox::kind::Kind;
 use sandbox::phone::Enrolment;
-use schema::authority::NewCaKey;
+use schema::authority::{NewCaKey, NewResponder};
+use schema::intent::StoredIntents;
 use schema::{Database, OpenOptions};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -33,6 +34,14 @@ fn fails(installation: &Installation, arguments: &[&str], exit: i32, code: &str)
     let said: Value = serde_json::from_slice(&output.stderr).unwrap_or_else(|_| panic!("{arguments:?}: {output:?}"));
     assert_eq!((output.status.code(), said["code"].as_str()), (Some(exit), Some(code)), "{said}");
     said["error"].as_str().unwrap().to_owned()
+}
+
+/// A running installation of which every certificate is a phone's: those for relying parties' tests stand like others.
+fn without_test_certificates(store: Store) -> Installation {
+    let mut installation = Installation::prepare(store);
+    installation.set("ca.test_certificates.enabled", "false");
+    installation.serve();
+    installation
 }
 
 /// The generation of a kind, as `tsunagi ca-key list` tells.
@@ -70,9 +79,27 @@ fn lists(installation: &Installation, generation: u32, entries: usize) {
     });
 }
 
+/// What a retired key says last has no end (ETSI EN 319 411-1: nextUpdate 99991231235959Z).
+fn is_told_for_the_last_time(installation: &Installation, serial: &str) {
+    let directory = installation.scratch();
+    let ca = installation.place().join("ca/ca-signature-1.pem");
+    let (ca, serial) = (ca.to_str().unwrap(), format!("0x{serial}"));
+    let url = format!("http://{}/ocsp", installation.status);
+    until("the last answer", || {
+        let said = openssl(directory, &["ocsp", "-issuer", ca, "-CAfile", ca, "-serial", &serial, "-url", &url]);
+        assert!(said.contains("Response verify OK") && said.contains(": revoked"), "{said}");
+        said.contains("Next Update: Dec 31 23:59:59 9999 GMT").then_some(())
+    });
+    until("the last list", || {
+        lists(installation, 1, 1);
+        let said = openssl(directory, &["crl", "-inform", "DER", "-in", "list.crl", "-noout", "-nextupdate"]);
+        said.contains("nextUpdate=Dec 31 23:59:59 9999 GMT").then_some(())
+    });
+}
+
 on_each_database! {
     fn a_new_key_issues_and_the_old_one_goes_on_until_it_is_retired(store) {
-        let mut installation = Installation::serving(store);
+        let mut installation = without_test_certificates(store);
         let old = installation.apply(&installation.card());
         let first = listed(&installation, Kind::Signature, 1);
         assert_eq!((&first["live"], &first["newest"], &first["retired_at"]), (&json!(1), &json!(true), &Value::Null));
@@ -112,6 +139,7 @@ on_each_database! {
         assert_eq!(installation.json(&["ca-key", "retire", "signature", "1"])["newly_retired"], true);
         assert_eq!(installation.json(&["ca-key", "retire", "signature", "1"])["newly_retired"], false);
         assert!(listed(&installation, Kind::Signature, 1)["retired_at"].is_string());
+        is_told_for_the_last_time(&installation, serial);
         let text = String::from_utf8(installation.command(&["ca-key", "list"]).stdout).unwrap();
         assert!(text.contains("retired 20") && text.contains("ecdsa-p384"), "{text}");
         fails(&installation, &["ca-key", "retire", "signature", "3"], NOT_FOUND, "not_found");
@@ -131,8 +159,46 @@ on_each_database! {
 }
 
 #[test]
+fn responders_of_older_and_of_retired_generations_are_renewed() {
+    let mut installation = Installation::prepare(Store::Sqlite);
+    installation.json(&["ca-key", "create", "--kind", "signature"]);
+    installation.json(&["ca-key", "retire", "signature", "1"]);
+    installation.json(&["ca-key", "create", "--kind", "authentication"]);
+    let reader = installation.reader();
+    let near_their_end: Vec<CaKeyId> = CertificateKind::ALL.map(|kind| nearly_ended_responder(&installation, kind)).to_vec();
+    installation.serve();
+    for ca_key in near_their_end {
+        let renewed = until("a new certificate", || {
+            let all = reader.responders().unwrap().into_iter().filter(|responder| responder.ca_key == ca_key);
+            Some(all.collect::<Vec<_>>()).filter(|all| all.len() == 3)
+        });
+        // For the same key; and the one before stays, for the answers that it has signed.
+        assert!(renewed.iter().all(|responder| responder.public_key_sha256 == renewed[0].public_key_sha256));
+        assert!(renewed[2].not_after - chrono::Utc::now() > chrono::TimeDelta::days(29));
+    }
+}
+
+/// Certifies the responder of the first generation for an hour only, so that it is to be renewed.
+fn nearly_ended_responder(installation: &Installation, kind: CertificateKind) -> CaKeyId {
+    let database = Database::open(&installation.store_url(), &OpenOptions::default()).unwrap();
+    let ca_key = database.reader().ca_keys().unwrap().into_iter().find(|key| (key.kind(), key.generation()) == (kind, 1)).unwrap();
+    let open = |file: String, passphrase: &str| {
+        FileSigner::open(&installation.place().join(file), &SecretString::from(installation.text(passphrase).trim())).unwrap()
+    };
+    let signer = open(format!("ca/ca-{kind}-1.key.pem"), "ca/passphrase");
+    let responder = open(format!("status/ocsp-{kind}-1.key.pem"), "status/passphrase");
+    let issuer = Issuer::new(ca_key.clone(), Arc::new(signer), Arc::new(Policies::shipped().unwrap())).unwrap();
+    let (now, life) = (chrono::Utc::now(), chrono::TimeDelta::hours(1));
+    let mut ledger = StoredIntents::new(database.writer(), now);
+    let certificate = create_responder_certificate(&issuer, responder.public_key_info(), life, now, &mut ledger).unwrap();
+    let certificate = NewResponder::from(&certificate);
+    database.writer().write(move |tx| tx.add_responder(&certificate, now)).unwrap();
+    ca_key.id()
+}
+
+#[test]
 fn a_held_certificate_stands_in_the_way_of_retirement() {
-    let installation = Installation::serving(Store::Sqlite);
+    let installation = without_test_certificates(Store::Sqlite);
     let phone = installation.apply(&installation.card());
     let serial = &phone.of(Kind::Signature).unwrap().serial;
     installation.json(&["certificate", "hold", serial, "--ticket", "lost"]);

@@ -12,7 +12,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use super::pool::{Pool, Seat};
 use super::{KeyType, Pkcs11Fault};
 use crate::signer::public_key::{curve, public_key_info, rsa_key_type};
-use crate::signer::{MessageDigest, Signer, SignerFault, digest_algorithm, verify_digest};
+use crate::signer::{MessageDigest, Signer, SignerFault, digest_algorithm, verify, verify_digest};
 
 /// A key that is used on its token and never leaves it. It is found by its label; its public half has the same label and CKA_ID.
 pub struct Pkcs11Signer {
@@ -69,6 +69,12 @@ impl Pkcs11Signer {
         })
     }
 
+    fn sign_unverified(&self, digest: &MessageDigest) -> Result<Vec<u8>, SignerFault> {
+        let signed = self.pool.with_seat_twice(|seat| self.sign_once(seat, digest));
+        let octets = signed.map_err(|fault| SignerFault::Unavailable(Box::new(fault)))?;
+        in_der(self.key_type, octets).ok_or(SignerFault::WrongSignature)
+    }
+
     fn sign_once(&self, seat: &mut Seat, digest: &MessageDigest) -> Result<Vec<u8>, Pkcs11Fault> {
         let key = match seat.keys.get(&self.label) {
             Some(key) => *key,
@@ -98,7 +104,9 @@ impl Signer for Pkcs11Signer {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerFault> {
-        self.sign_digest(&MessageDigest::of(digest_algorithm(self.key_type), message))
+        let signature = self.sign_unverified(&MessageDigest::of(digest_algorithm(self.key_type), message))?;
+        let sound = verify(self.key_type, &self.public_key, message, &signature);
+        if sound { Ok(signature) } else { Err(SignerFault::WrongSignature) }
     }
 
     fn takes_digests(&self) -> bool {
@@ -109,9 +117,7 @@ impl Signer for Pkcs11Signer {
         if digest.algorithm() != digest_algorithm(self.key_type) {
             return Err(SignerFault::WrongDigest);
         }
-        let signed = self.pool.with_seat_twice(|seat| self.sign_once(seat, digest));
-        let octets = signed.map_err(|fault| SignerFault::Unavailable(Box::new(fault)))?;
-        let signature = in_der(self.key_type, octets).ok_or(SignerFault::WrongSignature)?;
+        let signature = self.sign_unverified(digest)?;
         let sound = verify_digest(self.key_type, &self.public_key, digest, &signature);
         if sound { Ok(signature) } else { Err(SignerFault::WrongSignature) }
     }
