@@ -19,6 +19,7 @@ use crate::oracle;
 use crate::support::at;
 
 type Tbs = TbsCertList<Rfc5280>;
+type Change = fn(&mut Tbs);
 
 fn entries(list: &mut Tbs) -> &mut Vec<RevokedCert> {
     list.revoked_certificates.as_mut().unwrap()
@@ -42,7 +43,7 @@ fn time(text: &str) -> Time {
 }
 
 /// Changes to a list, by name, and what the gate has to say to it although the right key signed it.
-const CHANGES: &[(&str, fn(&mut Tbs), &str)] = &[
+const CHANGES: &[(&str, Change, &str)] = &[
     (
         "an entry is dropped",
         |list| drop(entries(list).remove(1)),

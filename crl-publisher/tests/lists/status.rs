@@ -12,9 +12,11 @@ use schema::crl::ListedRevocation;
 use crate::house::{House, entry, heading, some};
 use crate::support::{at, serial};
 
+type Says = Box<dyn Fn(&SerialNumber, u32) -> Result<ToldStatus, WitnessFault> + Send + Sync>;
+
 /// Says of each certificate what it is told to say, the first time and from then on.
 struct Responder {
-    says: Box<dyn Fn(&SerialNumber, u32) -> Result<ToldStatus, WitnessFault> + Send + Sync>,
+    says: Says,
     asked: Arc<Mutex<Vec<Vec<SerialNumber>>>>,
 }
 
