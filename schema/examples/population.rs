@@ -126,7 +126,8 @@ impl Watch {
 
     fn each(&self, count: usize) -> String {
         let told = |seconds: f64| format!("{seconds:.3} s ({:.0}/s)", count as f64 / seconds.max(1e-9));
-        let processor = processor_seconds().zip(self.processor).map(|(now, then)| format!(", of which on the processor {}", told(now - then)));
+        let processor =
+            processor_seconds().zip(self.processor).map(|(now, then)| format!(", of which on the processor {}", told(now - then)));
         told(self.started.elapsed().as_secs_f64()) + &processor.unwrap_or_default()
     }
 }

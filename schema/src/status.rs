@@ -43,17 +43,6 @@ pub struct StatusSnapshot {
     pub statuses: Vec<Option<CertificateStatus>>,
 }
 
-/// A line of a CRL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RevokedEntry {
-    /// The certificate's serial number.
-    pub serial: SerialNumber,
-    /// Its revocation or hold.
-    pub revocation: Revocation,
-    /// When its validity ends.
-    pub not_after: DateTime<Utc>,
-}
-
 impl Reader {
     /// The statuses of certificates that a CA key issued, of one moment; of up to 64, in one statement.
     pub fn status_at(&self, ca_key: CaKeyId, serials: &[SerialNumber]) -> Result<StatusSnapshot, StoreFault> {
@@ -78,35 +67,6 @@ impl Reader {
     /// The statuses of several certificates that a CA key issued, in the order asked.
     pub fn certificate_statuses(&self, ca_key: CaKeyId, serials: &[SerialNumber]) -> Result<Vec<Option<CertificateStatus>>, StoreFault> {
         Ok(self.status_at(ca_key, serials)?.statuses)
-    }
-
-    /// Of a CA key's first shard, the revoked and held certificates that end after `still_listed_after`, by rising serial number from beyond
-    /// `after`; `limit` at most. For a CRL: `still_listed_after` is when the CRL before was issued, so that each revocation
-    /// is listed once after expiry (RFC 5280 section 3.3).
-    pub fn revoked_certificates(
-        &self,
-        ca_key: CaKeyId,
-        still_listed_after: DateTime<Utc>,
-        after: Option<&SerialNumber>,
-        limit: u32,
-    ) -> Result<Vec<RevokedEntry>, StoreFault> {
-        let after: &[u8] = after.map_or(&[], SerialNumber::as_bytes);
-        self.read(|session| {
-            sql("SELECT serial, revoked_at, reason, not_after FROM certificate \
-                 WHERE ca_key_id = ? AND shard = 0 AND state IN (2, 3) AND serial > ? AND not_after > ? ORDER BY serial LIMIT ?")
-            .bind(ca_key.0)
-            .bind(after)
-            .bind(still_listed_after)
-            .bind(i64::from(limit))
-            .rows(session, |row| {
-                Ok(RevokedEntry {
-                    serial: row.serial()?,
-                    revocation: codes::revocation(row.optional_big()?, row.optional_small()?)?
-                        .ok_or(StoreFault::Corrupt("a revoked certificate without revocation"))?,
-                    not_after: row.time()?,
-                })
-            })
-        })
     }
 }
 

@@ -204,9 +204,9 @@ on_each_database! {
             // The killed process had taken number 2 of the first key; the list lacks nothing for it.
             let published = publisher.publish(key, Cause::Revocation, Some(&successor.lease())).unwrap();
             assert_eq!((published.number, published.entries), (number, 1));
-            let stored = rooms.reader.latest_crl(key).unwrap().unwrap();
+            let stored = rooms.reader.latest_crl_in(key, 0).unwrap().unwrap();
             assert_eq!((stored.number, stored.entries), (number, 1));
-            assert_eq!(rooms.reader.crl(key, number - 1).unwrap().is_some(), number == 2, "a list of a number never published");
+            assert_eq!(rooms.reader.crl_in(key, 0, number - 1).unwrap().is_some(), number == 2, "a list of a number never published");
         }
         rooms.sound();
     }

@@ -154,9 +154,9 @@ impl Transaction<'_> {
         let Some(after) = policy.holds.revoke_after() else { return Ok(Vec::new()) };
         let due = sql("SELECT c.id FROM certificate AS c WHERE c.state = 2 AND c.revoked_at <= ? \
              AND NOT EXISTS (SELECT 1 FROM test_certificate AS t WHERE t.certificate_id = c.id) ORDER BY c.revoked_at LIMIT ?")
-            .bind(now - after)
-            .bind(i64::from(limit))
-            .rows(self.session, |row| Ok(CertificateId(row.big()?)))?;
+        .bind(now - after)
+        .bind(i64::from(limit))
+        .rows(self.session, |row| Ok(CertificateId(row.big()?)))?;
         self.change_due(&due, &Command::Deadline, policy, order, now)
     }
 

@@ -43,9 +43,9 @@ impl Reader {
         let last = self.read(|session| {
             sql("SELECT number, failed_at, failure FROM crl WHERE ca_key_id = ? AND shard = ? AND pruned_at IS NULL \
                  AND (state = 2 OR failure IS NOT NULL) ORDER BY number DESC LIMIT 1")
-                .bind(ca_key.0)
-                .bind(codes::shard_code(shard))
-                .optional(session, |row| Ok((row.unsigned()?, row.optional_time()?, row.optional_text()?)))
+            .bind(ca_key.0)
+            .bind(codes::shard_code(shard))
+            .optional(session, |row| Ok((row.unsigned()?, row.optional_time()?, row.optional_text()?)))
         })?;
         Ok(match last {
             Some((number, Some(at), Some(reason))) => Some(CrlFailure { number, at, reason }),

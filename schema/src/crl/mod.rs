@@ -8,7 +8,6 @@ mod entries;
 mod kept;
 mod lists;
 mod scopes;
-mod whole;
 
 use ca_core::digest::Sha256Digest;
 use ca_core::issuer::CaKeyId;
@@ -21,7 +20,6 @@ pub use entries::{GATE_CHANGES, GateCount, ListedRevocation};
 pub use kept::CrlFailure;
 pub use lists::{CrlRetention, PrunedCrl};
 pub use scopes::{CrlScope, RetireRefusal};
-pub use whole::StoredCrl;
 
 /// So many octets are best stored at once: more take more memory at both ends, fewer more statements.
 pub const CRL_CHUNK_OCTETS: usize = 1 << 20;

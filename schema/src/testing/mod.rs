@@ -11,6 +11,7 @@ mod statuses;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use ca_core::issuer::CaKeyId;
 use tempfile::TempDir;
 
 use crate::connection::{Purpose, Session};
@@ -125,6 +126,18 @@ impl Reader {
     pub fn octets_for_test(&self, query: &'static str) -> Result<Vec<Vec<u8>>, StoreFault> {
         self.read(|session| crate::sql::sql(query).rows(session, |row| row.bytes()))
     }
+}
+
+/// The octets of the CRL that was published last in a scope.
+pub fn latest_crl_der(reader: &Reader, ca_key: CaKeyId, shard: u16) -> Option<Vec<u8>> {
+    let list = reader.latest_crl_in(ca_key, shard).expect("what is known of a CRL")?;
+    let mut der = Vec::new();
+    let read = reader.crl_chunks(ca_key, list.number, |chunk| -> Result<(), StoreFault> {
+        der.extend_from_slice(chunk);
+        Ok(())
+    });
+    assert_eq!(read.expect("a CRL's chunks"), list.octets);
+    Some(der)
 }
 
 /// A name that no other test uses: `prefix`, process and number.

@@ -14,8 +14,8 @@ use crate::fault::StoreFault;
 use crate::location::Location;
 use crate::sql::sql;
 
-/// Rows in one statement.
-const STATEMENT_ROWS: usize = 10_000;
+/// Rows in one statement: what is taken to pieces is walked through from its beginning for each.
+const STATEMENT_ROWS: usize = 1_000;
 /// Rows in one transaction.
 const TRANSACTION_ROWS: usize = 500_000;
 

@@ -84,13 +84,7 @@ impl TestDatabase {
     }
 }
 
-fn put(
-    tx: &mut Transaction<'_>,
-    ca_key: CaKeyId,
-    shard: u16,
-    serial: &SerialNumber,
-    not_after: DateTime<Utc>,
-) -> Result<(), StoreFault> {
+fn put(tx: &mut Transaction<'_>, ca_key: CaKeyId, shard: u16, serial: &SerialNumber, not_after: DateTime<Utc>) -> Result<(), StoreFault> {
     let holder = format!("holder-{serial}-{}", ca_key.0);
     sql("INSERT INTO holder (holder_id) VALUES (?)").bind(holder.as_str()).execute(tx.session)?;
     sql("INSERT INTO issuance_intent (kind, serial, ca_key_id, tbs_sha256, application_id, recorded_at) \

@@ -2,22 +2,26 @@
 
 use ca_core::application::challenge::Beacon;
 use ca_core::digest::Sha256Digest;
+use ca_core::issuer::CaKeyId;
 use ca_core::kind::CertificateKind;
 use ca_core::lifecycle::{Command, HoldCause};
-use ca_core::revocation::RevocationReason;
+use ca_core::revocation::{Revocation, RevocationReason};
 use chrono::TimeDelta;
 use policies::LifecyclePolicy;
 use schema::batch::{BatchChange, NewBatch, Scope};
 use schema::change::{Order, Origin, Target};
 use schema::channel::Channel;
 use schema::command_key::CommandKey;
-use schema::crl::StoredCrl;
+use schema::crl::{CrlCause, CrlRetention, PublishedCrl};
 use schema::device::{DeviceFilter, Erasure};
 use schema::device_command::{DeviceAction, NewCommandResult, Settlement};
+use schema::forgotten::ForgottenRevocation;
 use schema::instruction::{Decision, InstructionForm, InstructionRefusal, NewInstruction};
+use schema::latency::LatencyStage;
 use schema::lookup::{NewLookup, Relation};
 use schema::notice::NewNotice;
-use schema::testing::{Sample, add_ca_keys, jpki, moment};
+use schema::test_certificate::{NewTestCertificate, TestStatus};
+use schema::testing::{Sample, add_ca_keys, jpki, latest_crl_der, moment};
 use schema::{Database, EventKind, EventPosition, StoreFault, WriteError};
 use serde_json::json;
 
@@ -62,11 +66,7 @@ fn applications_go_their_way_from_role_to_role() {
     let crl = write(&ca, move |tx| -> Result<_, StoreFault> {
         tx.check_lease(&lease)?;
         tx.set_feed_cursor("feed", "1")?;
-        let number = tx.reserve_crl_number(key, moment(4))?;
-        let (this_update, next_update) = (moment(4), moment(5));
-        let crl = StoredCrl { ca_key: key, number, der: vec![1], this_update, next_update, entries: 1, event_position: EventPosition(1) };
-        tx.publish_crl(&crl, moment(4))?;
-        Ok(crl)
+        publish(tx, key)
     });
     let third = Sample::new(3, keys).accept(&ra.writer());
     write(&ca, move |tx| tx.refuse_application(third, "code", "detail", moment(5)));
@@ -77,12 +77,83 @@ fn applications_go_their_way_from_role_to_role() {
     assert!(!ra.reader().events_after(EventPosition(0), 100).unwrap().is_empty());
 
     let serials = [sample.serial(SIGNATURE), renewed.serial(SIGNATURE)];
-    assert_eq!(status.reader().latest_crl(key).unwrap(), Some(crl));
+    assert_eq!(status.reader().latest_crl_in(key, 0).unwrap(), Some(crl));
+    assert_eq!(latest_crl_der(&status.reader(), key, 0).unwrap(), [1]);
     assert!(status.reader().certificate_status(key, &serials[0]).unwrap().is_some());
     assert_eq!(status.reader().certificate_statuses(key, &serials).unwrap().len(), 2);
-    assert_eq!(status.reader().revoked_certificates(key, moment(0), None, 10).unwrap().len(), 2);
+    let mut listed = 0;
+    status.reader().revoked_in_scope(key, 0, moment(0), None, 10, |_| listed += 1).unwrap();
+    assert_eq!(listed, 2);
+    assert_eq!(status.reader().status_changes_after(EventPosition(0), 100).unwrap().0.len(), 7);
     assert!(status.reader().responders().unwrap().is_empty());
     assert_eq!(status.reader().position().unwrap(), ra.reader().position().unwrap());
+}
+
+fn publish(tx: &mut schema::Transaction<'_>, key: CaKeyId) -> Result<PublishedCrl, StoreFault> {
+    let number = tx.reserve_crl_number_in(key, 0, moment(4))?;
+    let crl = PublishedCrl {
+        ca_key: key,
+        shard: 0,
+        number,
+        this_update: moment(4),
+        next_update: moment(5),
+        entries: 1,
+        octets: 1,
+        sha256: Sha256Digest::of(&[1]),
+        event_position: EventPosition(1),
+        cause: CrlCause::First,
+    };
+    tx.append_crl_chunk(key, number, 0, &[1])?;
+    tx.publish_crl_in(&crl, moment(4))?;
+    Ok(crl)
+}
+
+#[test]
+fn what_relying_parties_learn_is_kept_by_the_ca_and_read_by_the_status_role() {
+    let users = Users::new();
+    let keys = add_ca_keys(&users.store.writer());
+    let (ra, ca, status) = (users.open_as(RA), users.open_as(CA), users.open_as(STATUS));
+    let sample = Sample::new(1, keys);
+    let intents = sample.intents(None);
+    let certificate = sample.certificates().remove(0);
+    let test = NewTestCertificate {
+        status: TestStatus::Good,
+        kind: certificate.kind,
+        ca_key: keys[0],
+        serial: certificate.serial.clone(),
+        shard: 1,
+        der: certificate.der,
+        not_before: moment(0),
+        not_after: moment(1000),
+    };
+    let told = Revocation::new(moment(1), RevocationReason::KeyCompromise);
+    let forgotten =
+        ForgottenRevocation { ca_key: keys[0], serial: sample.serial(CertificateKind::Authentication), shard: 1, revocation: told };
+    let again = forgotten.clone();
+    write(&ca, move |tx| -> Result<_, StoreFault> {
+        tx.open_crl_shards(keys[0], 2, moment(0))?;
+        tx.record_intents(&intents, moment(1))?;
+        tx.add_test_certificate(&test, moment(1))?;
+        tx.record_latency(LatencyStage::Ocsp, &[(moment(1), TimeDelta::milliseconds(300))])?;
+        tx.record_latency(LatencyStage::Ocsp, &[(moment(2), TimeDelta::milliseconds(400))])?;
+        tx.begin_epoch(1, &[(keys[0], 5)], moment(2))?;
+        tx.remember_forgotten(std::slice::from_ref(&forgotten), moment(3))?;
+        tx.end_reconciliation(moment(4))?;
+        tx.retire_ca_key(keys[1], moment(5)).map_err(|_| StoreFault::Misuse("not retired"))?;
+        publish(tx, keys[0])?;
+        tx.prune_crls(&CrlRetention { regular_before: moment(9), at_once_before: moment(9) }, 9, moment(9)).map(drop)
+    });
+    let snapshot = status.reader().status_at(keys[0], &[certificate.serial, again.serial]).unwrap();
+    assert_eq!(snapshot.statuses.iter().map(|status| status.unwrap().revocation).collect::<Vec<_>>(), [None, Some(told)]);
+    assert_eq!((snapshot.epoch, snapshot.reconciling), (2, false));
+    let reader = status.reader();
+    assert_eq!(reader.store_state().unwrap().position, reader.position().unwrap());
+    assert_eq!(reader.crl_scopes().unwrap().len(), 3);
+    assert_eq!(reader.gate_count(keys[0], 1, moment(0), EventPosition(0)).unwrap().count, 1);
+    assert_eq!(reader.test_certificates().unwrap().len(), 1);
+    for reader in [reader, ra.reader()] {
+        assert_eq!(reader.latency_history(LatencyStage::Ocsp, moment(-60), moment(60)).unwrap()[0].count, 2);
+    }
 }
 
 #[test]

@@ -39,13 +39,19 @@ on_each_database! {
             }
         }
         let reader = store.reader();
-        let first = reader.revoked_certificates(keys[0], moment(0), None, 4).unwrap();
-        let rest = reader.revoked_certificates(keys[0], moment(0), first.last().map(|entry| &entry.serial), 4).unwrap();
-        let all: Vec<_> = first.into_iter().chain(rest).collect();
+        let mut all = Vec::new();
+        let after = reader.revoked_in_scope(keys[0], 0, moment(0), None, 4, |entry| all.push(entry.clone())).unwrap();
+        assert_eq!(all.len(), 4);
+        let after = reader.revoked_in_scope(keys[0], 0, moment(0), after.as_ref(), 4, |entry| all.push(entry.clone())).unwrap();
+        assert_eq!(after, None);
         assert_eq!(all.len(), 6);
         assert!(all.windows(2).all(|pair| pair[0].serial < pair[1].serial));
         assert!(all.iter().all(|entry| entry.revocation == Revocation::new(moment(3), RevocationReason::KeyCompromise)));
-        assert_eq!(reader.revoked_certificates(keys[0], moment(500), None, 10).unwrap().len(), 5);
-        assert_eq!(reader.revoked_certificates(keys[1], moment(0), None, 10).unwrap(), []);
+        let count = |key, ended_by| {
+            let mut count = 0;
+            reader.revoked_in_scope(key, 0, ended_by, None, 10, |_| count += 1).unwrap();
+            count
+        };
+        assert_eq!((count(keys[0], moment(500)), count(keys[1], moment(0))), (5, 0));
     }
 }

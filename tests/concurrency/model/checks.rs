@@ -11,6 +11,7 @@ use sandbox::kind::Kind;
 use sandbox::relying_party::{Status, ocsp_request, verify_crl_at, verify_ocsp_at};
 use schema::Event;
 use schema::certificate::{CertificateState, CertificateSummary};
+use schema::testing::latest_crl_der;
 
 use super::cards::Standing;
 use super::rules::{Cause, Life};
@@ -127,7 +128,7 @@ impl World<'_, '_> {
         for ca_key in self.rooms.reader.ca_keys().unwrap() {
             publisher.publish(ca_key.id(), CrlCause::Regular, Some(&lease)).unwrap_or_else(|fault| panic!("{step}: {fault}"));
             let kind: Kind = ca_key.kind().as_str().parse().unwrap();
-            lists.insert(kind, self.rooms.reader.latest_crl(ca_key.id()).unwrap().unwrap().der);
+            lists.insert(kind, latest_crl_der(&self.rooms.reader, ca_key.id(), 0).unwrap());
         }
         for certificate in &self.certificates {
             let answer = verify_crl_at(&lists[&certificate.kind], &certificate.der, &self.issuer(certificate.kind), self.now).unwrap();
