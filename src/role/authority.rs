@@ -30,11 +30,11 @@ pub(super) fn start(
     stop: &Arc<AtomicBool>,
 ) -> Result<Vec<JoinHandle<()>>, Failure> {
     let shards = installation.settings.crl.shards;
-    let issuers: Vec<_> = installation.issuers()?.into_iter().map(|issuer| issuer.in_shards(shards)).collect();
+    let issuers: Vec<_> = installation.all_issuers()?.into_iter().map(|issuer| issuer.in_shards(shards)).collect();
     if issuers.is_empty() {
         return Err(Failure::settings("the store has no CA key: was it made by `tsunagi init`?"));
     }
-    let mut publisher = publisher(installation, witness)?;
+    let mut publisher = publisher(installation, issuers.clone(), witness)?;
     let role = Arc::new(ca_role(installation, issuers, steps, Some(Arc::clone(witness)))?);
     let issuing = spawn("ca", {
         let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
@@ -51,10 +51,10 @@ pub(super) fn start(
 }
 
 /// What publishes the lists of every CA key that is at hand.
-fn publisher(installation: &Installation, witness: &Arc<dyn StatusWitness>) -> Result<Publisher, Failure> {
+fn publisher(installation: &Installation, issuers: Vec<Issuer>, witness: &Arc<dyn StatusWitness>) -> Result<Publisher, Failure> {
     let database = &installation.database;
     let publisher = Publisher::new(PublisherParts {
-        issuers: installation.all_issuers()?,
+        issuers,
         reader: database.reader(),
         writer: database.writer(),
         clock: Arc::new(SystemClock),
