@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
 const RULES: &str = "deploy/prometheus/tsunagi.rules.yml";
 const ROOMS: [&str; 8] = ["back-office", "ca-service", "crl-publisher", "ocsp", "push", "ra-api", "schema", "src"];
@@ -69,17 +68,4 @@ fn every_alert_has_a_severity_a_summary_and_what_to_do_and_is_explained() {
     }
     let explained = page.lines().filter(|line| line.starts_with("| `Tsunagi")).count();
     assert_eq!(explained, alerts.len(), "docs/alerts.md explains alerts that are not there");
-}
-
-#[test]
-fn prometheus_reads_the_rules_and_calls_for_what_it_should() {
-    // Prometheus is not among what the other tests need: where it is not at hand, only the other two look at the rules.
-    if Command::new("promtool").arg("--version").output().is_err() {
-        return;
-    }
-    for (check, file) in [("check", RULES.to_owned()), ("test", RULES.replace("rules.yml", "rules.test.yml"))] {
-        let output = Command::new("promtool").args([check, "rules", &file]).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{said}");
-    }
 }

@@ -146,7 +146,8 @@ impl CaRole {
                 asked += places.len();
                 self.rest(if answered { PAUSE } else { PAUSE_AFTER_FAULT })?;
                 if !answered {
-                    return Ok(asked);
+                    // The other key's responder may be another.
+                    break;
                 }
             }
         }

@@ -6,6 +6,7 @@
 mod attacks;
 mod cards;
 mod instructions;
+mod latency;
 mod mass;
 mod notices;
 mod phones;
@@ -14,3 +15,4 @@ mod regular;
 mod rooms;
 mod running;
 mod status;
+mod test_certificates;

@@ -5,6 +5,7 @@
 mod cascade;
 mod life;
 mod listeners;
+mod page;
 mod roles;
 mod status;
 mod watching;
@@ -29,6 +30,16 @@ support::on_each_database! {
         status::ocsp_never_calls_good_what_was_not_issued(&installation, &phone);
         status::ocsp_refuses_what_it_cannot_answer(&installation, &phone);
         status::downloads_are_cached_by_what_they_are(&installation);
+    }
+
+    fn relying_parties_find_what_they_need_on_one_page(store) {
+        let installation = Installation::serving(store);
+        page::tells_what_there_is(&installation);
+        page::is_html_without_a_fault(&installation);
+        page::is_in_the_readers_language_and_sent_once(&installation);
+        page::test_certificates_are_what_they_are_called(&installation);
+        let phone = installation.apply(&installation.card());
+        page::revocations_are_timed(&installation, &phone);
     }
 }
 
