@@ -191,7 +191,12 @@ fn instructions_that_nobody_signed_who_may_lift_nothing_and_revoke_nothing() {
 
     let mut forged: Vec<(String, Sha256Digest)> = Vec::new();
     let mut smuggle = |what: String, form, message: &[u8]| forged.push((what, intruder.instruct(form, message)));
-    let revoke = OperatorAction::Revoke { target: Target::device(&other.device), reason: Reason::KeyCompromise, invalid_since: None, ticket: "x".to_owned() };
+    let revoke = OperatorAction::Revoke {
+        target: Target::device(&other.device),
+        reason: Reason::KeyCompromise,
+        invalid_since: None,
+        ticket: "x".to_owned(),
+    };
     let release = lift(&lost.device, HoldCause::PhoneLost);
     let own_ca = OperatorCa::new();
     for action in [&revoke, &release] {

@@ -152,7 +152,8 @@ impl<'t> Household<'t> {
     fn is_revoked_by_the_administrator(&self, phone: &Phone) {
         let enrolled = phone.of(any_kind()).unwrap();
         let target = Target::certificate(&enrolled.serial, enrolled.kind);
-        let action = OperatorAction::Revoke { target, reason: Reason::PrivilegeWithdrawn, invalid_since: None, ticket: "a mistake".to_owned() };
+        let action =
+            OperatorAction::Revoke { target, reason: Reason::PrivilegeWithdrawn, invalid_since: None, ticket: "a mistake".to_owned() };
         ordered(self.town, &self.administrator, &action, "revoked by an administrator");
         self.town.ledger.must(Must::Revoked, [enrolled]);
     }

@@ -47,7 +47,8 @@ impl World<'_, '_> {
 
     pub(crate) fn revoke(&mut self, certificate: usize, meant: Meant, reason: Reason) {
         let targets = self.meant(certificate, meant);
-        let action = OperatorAction::Revoke { target: self.target(certificate, meant), reason, invalid_since: None, ticket: "wrong".to_owned() };
+        let action =
+            OperatorAction::Revoke { target: self.target(certificate, meant), reason, invalid_since: None, ticket: "wrong".to_owned() };
         let digest = self.rooms.instruct(&self.administrator, &action);
         let expected = self.order(&targets, |living| ended(living, reason));
         self.is_answered(digest, expected);
