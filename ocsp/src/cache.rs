@@ -128,7 +128,7 @@ impl Cache {
             entry.kill();
             return Arc::new(entry);
         }
-        if let Some(newer) = self.statuses.peek(&key).filter(|known| known.is_alive() && known.position() >= entry.position()) {
+        if let Some(newer) = self.statuses.peek(&key).filter(|known| known.is_alive() && known.position() > entry.position()) {
             return newer;
         }
         let entry = Arc::new(entry);

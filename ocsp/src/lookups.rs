@@ -98,11 +98,7 @@ impl Lookups {
     ///
     /// # Errors
     /// [`AnswerFault::Busy`]
-    pub fn ask(
-        &self,
-        ca_key: CaKeyId,
-        serials: Vec<SerialNumber>,
-    ) -> Result<oneshot::Receiver<Result<Looked, AnswerFault>>, AnswerFault> {
+    pub fn ask(&self, ca_key: CaKeyId, serials: Vec<SerialNumber>) -> Result<oneshot::Receiver<Result<Looked, AnswerFault>>, AnswerFault> {
         if self.count.fetch_add(1, Ordering::Relaxed) >= self.most {
             self.count.fetch_sub(1, Ordering::Relaxed);
             return Err(AnswerFault::Busy);

@@ -3,68 +3,92 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ca_core::kind::CertificateKind;
-use ca_core::ocsp::{CertIdHash, CertStatus, Nonce, OcspResponseStatus, RevokedInfo};
-use ca_core::revocation::{Revocation, RevocationReason};
+use ca_core::ocsp::{ArchiveCutoff, CertIdHash, CertStatus, ExtendedRevoke, Nonce, OcspResponseStatus, RevokedInfo};
+use ca_core::revocation::{InvalidityDate, Revocation, RevocationReason};
 use ca_core::signer::{FileSigner, KeyType, Signer};
 use ca_core::time::from_generalized_time;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use der::Encode;
-use der::asn1::Null;
+use ocsp::answers::{Times, answer};
 use ocsp::responder::NotAResponder;
-use ocsp::{AnswerFault, Authorities, IssuedStatus, OcspSettings, Question, QuestionRefusal, Responder, answer};
+use ocsp::status::{Status, Told};
+use ocsp::{Answer, AnswerFault, Authorities, Authority, NeverIssued, OcspSettings, Question, QuestionRefusal, Responder};
 use proptest::prelude::*;
-use support::{Register, TestCa, basic, openssl, request, serial};
+use support::{TestCa, basic, openssl, request, serial};
 
 fn read(octets: &[u8]) -> Question {
     Question::from_der(octets, &OcspSettings::default()).unwrap()
 }
 
-fn revoked(at: DateTime<Utc>, reason: RevocationReason) -> IssuedStatus {
-    IssuedStatus::Revoked(Revocation::new(at, reason))
-}
-
 const LIFE: TimeDelta = TimeDelta::seconds(60);
 
+/// An answer made at `now` of what is known at that moment.
+fn answered(question: &Question, authority: &Authority, statuses: &[Status], now: DateTime<Utc>) -> Result<Answer, AnswerFault> {
+    answer(question, authority, statuses, &Times { now, as_of: now, life: LIFE }, NeverIssued::Revoked)
+}
+
+fn revoked(at: DateTime<Utc>, reason: RevocationReason) -> Status {
+    Status { told: Told::Revoked(Revocation::new(at, reason)), not_after: Some(at + TimeDelta::days(365)) }
+}
+
+fn good(not_after: DateTime<Utc>) -> Status {
+    Status { told: Told::Good, not_after: Some(not_after) }
+}
+
+/// What is said of a number that was never issued.
+fn never_issued() -> CertStatus {
+    let since_1970 = Revocation::new(DateTime::UNIX_EPOCH, RevocationReason::CertificateHold);
+    CertStatus::Revoked(RevokedInfo::new(&since_1970).unwrap())
+}
+
 #[test]
-fn openssl_verifies_the_answer_and_reads_good_revoked_and_unknown() {
+fn openssl_verifies_the_answer_and_reads_every_status_and_extension() {
     let now = Utc::now();
     let ca = TestCa::new(1, CertificateKind::Signature, 1, now);
-    let mut register = Register::default();
     let at = now - TimeDelta::hours(1);
-    register.issued.insert((ca.ca_key().id(), serial(0x8001)), IssuedStatus::NotRevoked);
-    register.issued.insert((ca.ca_key().id(), serial(0x8002)), revoked(at, RevocationReason::AffiliationChanged));
-    register.issued.insert((ca.ca_key().id(), serial(0x8003)), revoked(at, RevocationReason::Unspecified));
+    let compromised = Revocation { at, reason: RevocationReason::KeyCompromise, invalidity: Some(at - TimeDelta::days(1)) };
+    let statuses = [
+        good(now + TimeDelta::days(1)),
+        revoked(at, RevocationReason::AffiliationChanged),
+        revoked(at, RevocationReason::Unspecified),
+        Status::NEVER_ISSUED,
+        good(now - TimeDelta::days(1)),
+        Status { told: Told::Revoked(compromised), not_after: Some(now - TimeDelta::days(1)) },
+    ];
 
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     ca.write_pem(&directory.path().join("ca.pem"));
     let (authority, request, response) = (path("ca.pem"), path("request.der"), path("response.der"));
-    for hash in ["-sha1", "-sha256"] {
-        let serials = ["-serial", "0x8001", "-serial", "0x8002", "-serial", "0x8003", "-serial", "0x8004"];
+    for hash in ["-sha1", "-sha256", "-sha384", "-sha512"] {
+        let serials: Vec<&str> =
+            ["0x8001", "0x8002", "0x8003", "0x8004", "0x8005", "0x8006"].into_iter().flat_map(|number| ["-serial", number]).collect();
         let asked = [&["ocsp", hash, "-issuer", &authority], serials.as_slice()].concat();
         openssl(&[asked.as_slice(), &["-reqout", &request]].concat());
         let octets = std::fs::read(&request).unwrap();
         let question = read(&octets);
         assert!(question.nonce().is_some());
-        let answer = answer(&question, &ca.authority(), &register, now, LIFE).unwrap();
-        assert!(answer.has_nonce);
-        assert_eq!(answer.counts, [1, 2, 1]);
+        let answer = answered(&question, &ca.authority(), &statuses, now).unwrap();
+        assert_eq!(answer.counts, [2, 3, 1]);
         std::fs::write(&response, &answer.der).unwrap();
         let respin = ["-respin", &response, "-CAfile", &authority];
         // With the request, OpenSSL compares the nonces; with the serial numbers, it finds their answers.
         let judged = openssl(&[&["ocsp", "-reqin", &request, "-issuer", &authority], respin.as_slice()].concat());
         assert!(judged.contains("Response verify OK") && !judged.contains("WARNING"), "{judged}");
         let judged = openssl(&[asked.as_slice(), &["-no_nonce"], respin.as_slice()].concat());
-        for line in ["Response verify OK", "0x8001: good", "0x8002: revoked", "0x8003: revoked", "0x8004: unknown"] {
+        for line in ["verify OK", "8001: good", "8002: revoked", "8003: revoked", "8004: revoked", "8005: good", "8006: revoked"] {
             assert!(judged.contains(line), "{line}: {judged}");
         }
         assert_eq!(judged.matches("Reason: affiliationChanged").count(), 1, "{judged}");
-        assert_eq!(judged.matches("Reason: ").count(), 1, "unspecified is left out: {judged}");
+        assert_eq!(judged.matches("Reason: ").count(), 3, "unspecified is left out: {judged}");
+        assert_eq!(judged.matches("Reason: certificateHold\n\tRevocation Time: Jan  1 00:00:00 1970 GMT").count(), 1, "{judged}");
         assert!(!judged.contains("WARNING"), "{judged}");
+        let text = openssl(&["ocsp", "-respin", &response, "-resp_text", "-noverify"]);
+        assert_eq!(text.matches("OCSP Archive Cutoff").count(), 2, "{text}");
+        assert_eq!(text.matches("Invalidity Date").count(), 1, "{text}");
     }
 }
 
@@ -72,31 +96,68 @@ fn openssl_verifies_the_answer_and_reads_good_revoked_and_unknown() {
 fn every_part_of_the_answer_is_as_asked_and_in_order() {
     let now: DateTime<Utc> = "2026-03-01T12:00:00.987Z".parse().unwrap();
     let ca = TestCa::new(1, CertificateKind::Authentication, 1, now);
-    let register = Register {
-        issued: BTreeMap::from([((ca.ca_key().id(), serial(2)), revoked(now, RevocationReason::CertificateHold))]),
-        broken: false,
-    };
     let mut without_parameters = ca.id(CertIdHash::Sha1, &serial(2));
     without_parameters.hash_algorithm.parameters = None;
     let ids = vec![ca.id(CertIdHash::Sha256, &serial(1)), without_parameters, ca.id(CertIdHash::Sha1, &serial(2))];
     let nonce = Nonce::new(&[9; 128]).unwrap();
-    let answer = answer(&read(&request(ids.clone(), Some(&nonce))), &ca.authority(), &register, now, LIFE).unwrap();
+    let held = revoked(now.trunc_subsecs(0), RevocationReason::CertificateHold);
+    let question = read(&request(ids.clone(), Some(&nonce)));
+    // Known a little longer ago than the answer is made.
+    let times = Times { now, as_of: now - TimeDelta::milliseconds(700), life: LIFE };
+    let answer = |never_issued| answer(&question, &ca.authority(), &[Status::NEVER_ISSUED, held, held], &times, never_issued).unwrap();
+    let (unknown, answer) = (answer(NeverIssued::Unknown), answer(NeverIssued::Revoked));
 
-    let answered = basic(&answer.der);
-    let data = answered.response_data();
+    let octets = basic(&answer.der);
+    let data = octets.response_data();
+    assert_eq!(data.to_der().unwrap(), octets.response_data_der(), "what was put together is what encoding it again gives");
+    let extensions = data.response_extensions.as_deref().unwrap();
+    assert!(ExtendedRevoke::is_among(extensions));
     let echoed: Vec<_> = data.responses.iter().map(|response| response.cert_id.to_der().unwrap()).collect();
     assert_eq!(echoed, ids.iter().map(|id| id.to_der().unwrap()).collect::<Vec<_>>());
     assert_eq!(data.nonce().unwrap(), Some(nonce));
     assert_eq!(from_generalized_time(data.produced_at), Some(now.trunc_subsecs(0)));
-    assert_eq!(answered.certificates().collect::<Vec<_>>(), [ca.responder_der.as_slice()]);
+    assert_eq!(octets.certificates().collect::<Vec<_>>(), [ca.responder_der.as_slice()]);
     let held = RevokedInfo::new(&Revocation::new(now.trunc_subsecs(0), RevocationReason::CertificateHold)).unwrap();
     let statuses: Vec<_> = data.responses.iter().map(|response| response.cert_status).collect();
-    assert_eq!(statuses, [CertStatus::Unknown(Null), CertStatus::Revoked(held), CertStatus::Revoked(held)]);
+    assert_eq!(statuses, [never_issued(), CertStatus::Revoked(held), CertStatus::Revoked(held)]);
+    let unknown = basic(&unknown.der);
+    assert!(matches!(unknown.response_data().responses[0].cert_status, CertStatus::Unknown(_)));
+    assert!(!ExtendedRevoke::is_among(unknown.response_data().response_extensions.as_deref().unwrap()));
     for response in &data.responses {
         assert_eq!(from_generalized_time(response.this_update), Some(answer.this_update));
         assert_eq!(from_generalized_time(response.next_update.unwrap()), Some(answer.next_update));
         assert_eq!(answer.next_update - answer.this_update, LIFE);
+        assert_eq!(answer.this_update, now.trunc_subsecs(0));
     }
+}
+
+#[test]
+fn what_is_known_of_a_certificate_stands_in_extensions_of_its_answer() {
+    let now: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
+    let ca = TestCa::new(1, CertificateKind::Signature, 1, now - TimeDelta::days(1));
+    let question = read(&request((1..=3).map(|number| ca.id(CertIdHash::Sha384, &serial(number))).collect(), None));
+    let since = now - TimeDelta::days(3);
+    let revocation = Revocation { at: now - TimeDelta::days(2), reason: RevocationReason::KeyCompromise, invalidity: Some(since) };
+    let (yesterday, tomorrow) = (now - TimeDelta::days(1), now + TimeDelta::days(1));
+    let told = |not_after| Status { told: Told::Revoked(revocation), not_after: Some(not_after) };
+    let answer = answered(&question, &ca.authority(), &[told(tomorrow), told(yesterday), good(yesterday)], now).unwrap();
+    let octets = basic(&answer.der);
+    let data = octets.response_data();
+    assert_eq!(data.response_extensions, None, "nothing was asked about that was never issued");
+    let of = |place: usize| data.responses[place].single_extensions.clone().unwrap_or_default();
+    let cutoff = Some(ArchiveCutoff(ca.ca_key().not_before()));
+    let seen = [0, 1, 2].map(|place| (InvalidityDate::among(&of(place)).unwrap(), ArchiveCutoff::among(&of(place))));
+    assert_eq!(seen, [(Some(InvalidityDate(since)), None), (Some(InvalidityDate(since)), cutoff), (None, cutoff)]);
+}
+
+#[test]
+fn the_answers_for_a_retired_key_hold_for_ever() {
+    let now: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
+    let ca = TestCa::new(1, CertificateKind::Signature, 1, now);
+    let question = read(&request(vec![ca.id(CertIdHash::Sha256, &serial(1))], None));
+    let answer = answered(&question, &ca.authority_with(true), &[good(now - TimeDelta::days(1))], now).unwrap();
+    let octets = basic(&answer.der);
+    assert_eq!(octets.response_data().responses[0].next_update.unwrap().to_der().unwrap(), b"\x18\x0f99991231235959Z");
 }
 
 #[test]
@@ -106,9 +167,9 @@ fn questions_about_several_keys_or_another_issuer_are_unauthorized() {
     let (old, new) = (TestCa::new(1, CertificateKind::Signature, 1, now), TestCa::new(2, CertificateKind::Signature, 2, now));
     assert_eq!(old.ca_key().subject_name_der(), new.ca_key().subject_name_der());
     let other = TestCa::new(3, CertificateKind::Authentication, 1, now);
-    let ours = Authorities(vec![old.authority(), new.authority()]);
-    let asked = |ids| ours.of_question(&read(&request(ids, None))).map(|authority| authority.ca_key());
-    for hash in [CertIdHash::Sha1, CertIdHash::Sha256] {
+    let ours = Authorities(vec![Arc::new(old.authority()), Arc::new(new.authority())]);
+    let asked = |ids| ours.of_question(&read(&request(ids, None))).map(|authority| authority.id());
+    for hash in CertIdHash::ALL {
         let (a, b, c) = (old.id(hash, &serial(1)), new.id(hash, &serial(1)), other.id(hash, &serial(1)));
         assert_eq!(asked(vec![a.clone(), a.clone()]), Ok(old.ca_key().id()));
         assert_eq!(asked(vec![b.clone()]), Ok(new.ca_key().id()));
@@ -120,7 +181,7 @@ fn questions_about_several_keys_or_another_issuer_are_unauthorized() {
         wrong_key.issuer_key_hash = other.id(hash, &serial(1)).issuer_key_hash;
         assert_eq!(asked(vec![wrong_key]), Err(QuestionRefusal::OtherIssuer));
         let mut wrong_hash = a;
-        wrong_hash.hash_algorithm.oid = "2.16.840.1.101.3.4.2.3".parse().unwrap();
+        wrong_hash.hash_algorithm.oid = "2.16.840.1.101.3.4.2.6".parse().unwrap();
         assert_eq!(asked(vec![wrong_hash]), Err(QuestionRefusal::OtherIssuer));
     }
     assert_eq!(QuestionRefusal::SeveralIssuers.status(), OcspResponseStatus::Unauthorized);
@@ -128,25 +189,47 @@ fn questions_about_several_keys_or_another_issuer_are_unauthorized() {
 }
 
 #[test]
-fn without_a_valid_responder_or_a_working_store_nothing_is_good() {
+fn without_a_valid_responder_or_with_old_knowledge_nothing_is_good() {
     let now = Utc::now();
     let ca = TestCa::new(1, CertificateKind::Signature, 1, now);
-    let mut register = Register::default();
-    register.issued.insert((ca.ca_key().id(), serial(1)), IssuedStatus::NotRevoked);
     let question = read(&request(vec![ca.id(CertIdHash::Sha256, &serial(1))], None));
-    let not_after = ca.authority().responder().unwrap().not_after();
+    let statuses = [good(now + TimeDelta::days(1))];
+    let authority = ca.authority();
+    let responder = authority.responder(now).unwrap();
+    let (not_before, not_after) = (responder.not_before(), responder.not_after());
 
-    let late = answer(&question, &ca.authority(), &register, not_after - TimeDelta::seconds(5), LIFE).unwrap();
+    let late = answered(&question, &authority, &statuses, not_after - TimeDelta::seconds(5)).unwrap();
     assert_eq!(late.next_update, not_after, "no answer outlives the responder's certificate");
-    for moment in [not_after + TimeDelta::seconds(1), ca.authority().responder().unwrap().not_before() - TimeDelta::seconds(1)] {
-        let fault = answer(&question, &ca.authority(), &register, moment, LIFE).unwrap_err();
-        assert_eq!(fault.status(), OcspResponseStatus::TryLater);
+    for moment in [not_after + TimeDelta::seconds(1), not_before - TimeDelta::seconds(1)] {
+        let fault = answered(&question, &authority, &statuses, moment).unwrap_err();
+        assert_eq!((fault.status(), fault.code()), (OcspResponseStatus::TryLater, "no_responder"));
     }
-    let nobody = ocsp::Authority::new(ca.ca_key(), None);
-    assert!(matches!(answer(&question, &nobody, &register, now, LIFE), Err(AnswerFault::NoResponder)));
-    register.broken = true;
-    let fault = answer(&question, &ca.authority(), &register, now, LIFE).unwrap_err();
-    assert_eq!((fault.status(), fault.code()), (OcspResponseStatus::TryLater, "source"));
+    let nobody = Authority::new(ca.ca_key().clone(), vec![], false).unwrap();
+    assert!(matches!(answered(&question, &nobody, &statuses, now), Err(AnswerFault::NoResponder)));
+    let times = Times { now, as_of: now - LIFE, life: LIFE };
+    let fault = answer(&question, &authority, &statuses, &times, NeverIssued::Revoked).unwrap_err();
+    assert_eq!((fault.status(), fault.code()), (OcspResponseStatus::TryLater, "too_old"));
+    let fault = answered(&question, &authority, &[], now).unwrap_err();
+    assert_eq!(fault.status(), OcspResponseStatus::InternalError);
+}
+
+#[test]
+fn of_several_responders_the_newest_answers_once_its_time_has_come() {
+    let now = Utc::now();
+    let ca = TestCa::new(1, CertificateKind::Signature, 1, now);
+    let successor = |from: TimeDelta| {
+        let key: Arc<dyn Signer> = Arc::new(FileSigner::generate(KeyType::EcdsaP256).unwrap());
+        let der = ca.responder_certificate(&key, now + from, TimeDelta::days(7));
+        Arc::new(Responder::new(ca.ca_key(), der, key).unwrap())
+    };
+    let first = Arc::new(Responder::new(ca.ca_key(), ca.responder_der.clone(), Arc::clone(&ca.responder_key)).unwrap());
+    let second = successor(TimeDelta::days(5));
+    let authority = Authority::new(ca.ca_key().clone(), vec![Arc::clone(&second), Arc::clone(&first)], false).unwrap();
+    let answering = |days: i64| authority.responder(now + TimeDelta::days(days)).map(|responder| responder.certificate_der());
+    assert_eq!(answering(1), Some(first.certificate_der()));
+    assert_eq!(answering(6), Some(second.certificate_der()));
+    assert_eq!(answering(8), Some(second.certificate_der()));
+    assert_eq!(answering(20), None);
 }
 
 #[test]
@@ -162,64 +245,45 @@ fn only_a_certificate_that_the_ca_key_issued_for_this_key_makes_a_responder() {
     assert_eq!(refusal(&ca, b"no certificate", &stranger), Some(NotAResponder::Malformed));
 }
 
-#[derive(Debug, Clone)]
-enum Step {
-    Issue(u64),
-    Revoke(u64, usize),
-    Ask(Vec<u64>, bool),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    // Few numbers, so that they meet; the top bit set in some.
-    let number = prop_oneof![0_u64..6, (u64::MAX - 3)..=u64::MAX];
-    prop_oneof![
-        number.clone().prop_map(Step::Issue),
-        (number.clone(), 0..RevocationReason::ALL.len()).prop_map(|(number, reason)| Step::Revoke(number, reason)),
-        (prop::collection::vec(number, 1..8), any::<bool>()).prop_map(|(numbers, sha256)| Step::Ask(numbers, sha256)),
-    ]
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn whatever_happened_before_each_answer_tells_what_was_issued_and_revoked(steps in prop::collection::vec(step(), 1..30)) {
+    fn each_answer_tells_what_is_known_whatever_that_is(
+        known in prop::collection::vec((any::<u64>(), 0..3_usize, 0..RevocationReason::ALL.len(), -200..200_i64), 1..16),
+        hash in 0..4_usize,
+        nonce in prop::option::of(prop::collection::vec(any::<u8>(), 1..=128)),
+    ) {
         let now: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
         let ca = TestCa::new(1, CertificateKind::Signature, 1, now);
-        let (id, authority) = (ca.ca_key().id(), ca.authority());
-        let mut register = Register::default();
-        // The model, which knows nothing of CA keys and DER: `None` is issued, `Some` revoked.
-        let mut model: BTreeMap<u64, Option<(DateTime<Utc>, RevocationReason)>> = BTreeMap::new();
-        for (second, step) in steps.into_iter().enumerate() {
-            let now = now + TimeDelta::seconds(second as i64);
-            match step {
-                Step::Issue(number) => {
-                    model.entry(number).or_insert(None);
-                    register.issued.entry((id, serial(number))).or_insert(IssuedStatus::NotRevoked);
-                }
-                Step::Revoke(number, reason) => {
-                    let reason = RevocationReason::ALL[reason];
-                    if let Some(known) = model.get_mut(&number) {
-                        *known = Some((now, reason));
-                        register.issued.insert((id, serial(number)), revoked(now, reason));
-                    }
-                }
-                Step::Ask(numbers, sha256) => {
-                    let hash = if sha256 { CertIdHash::Sha256 } else { CertIdHash::Sha1 };
-                    let ids = numbers.iter().map(|number| ca.id(hash, &serial(*number))).collect();
-                    let given = answer(&read(&request(ids, None)), &authority, &register, now, LIFE).unwrap();
-                    let told: Vec<_> = basic(&given.der).response_data().responses.iter().map(|one| one.cert_status).collect();
-                    let expected: Vec<_> = numbers.iter().map(|number| match model.get(number) {
-                        None => CertStatus::Unknown(Null),
-                        Some(None) => CertStatus::Good(Null),
-                        Some(Some((at, reason))) => {
-                            CertStatus::Revoked(RevokedInfo::new(&Revocation::new(*at, *reason)).unwrap())
-                        }
-                    }).collect();
-                    prop_assert_eq!(told, expected);
-                }
+        let ids: Vec<_> = known.iter().map(|(number, ..)| ca.id(CertIdHash::ALL[hash], &serial(*number))).collect();
+        let nonce = nonce.map(|octets| Nonce::new(&octets).unwrap());
+        let statuses: Vec<Status> = known.iter().map(|(_, what, reason, days)| {
+            let end = now + TimeDelta::days(*days);
+            match what {
+                0 => good(end),
+                1 => Status { told: Told::Revoked(Revocation::new(now, RevocationReason::ALL[*reason])), not_after: Some(end) },
+                _ => Status::NEVER_ISSUED,
             }
+        }).collect();
+        let answer = answered(&read(&request(ids.clone(), nonce.as_ref())), &ca.authority(), &statuses, now).unwrap();
+        let octets = basic(&answer.der);
+        let data = octets.response_data();
+        prop_assert_eq!(data.to_der().unwrap(), octets.response_data_der());
+        prop_assert_eq!(data.nonce().unwrap(), nonce);
+        for ((id, status), response) in ids.iter().zip(&statuses).zip(&data.responses) {
+            prop_assert_eq!(&response.cert_id, id);
+            let expected = match status.told {
+                Told::Good => CertStatus::Good(der::asn1::Null),
+                Told::Revoked(revocation) => CertStatus::Revoked(RevokedInfo::new(&revocation).unwrap()),
+                Told::NeverIssued => never_issued(),
+            };
+            prop_assert_eq!(response.cert_status, expected);
+            let extensions = response.single_extensions.clone().unwrap_or_default();
+            prop_assert_eq!(ArchiveCutoff::among(&extensions).is_some(), status.not_after.is_some_and(|end| end < now));
         }
+        let has_never_issued = statuses.contains(&Status::NEVER_ISSUED);
+        prop_assert_eq!(ExtendedRevoke::is_among(data.response_extensions.as_deref().unwrap_or_default()), has_never_issued);
     }
 
     #[test]

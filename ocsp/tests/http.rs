@@ -1,178 +1,88 @@
-//! The whole responder over a real store and HTTP.
+//! The responder over HTTP.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
-use actix_web::App;
-use actix_web::http::{StatusCode, header};
-use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use actix_http::body::{BodySize, MessageBody, to_bytes};
+use actix_http::{Request, Response};
+use actix_service::{Service, ServiceFactory, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::test::TestRequest;
+use actix_web::{App, HttpResponse, web};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ca_core::clock::Clock;
+use bytes::Bytes;
 use ca_core::digest::Sha256Digest;
 use ca_core::kind::CertificateKind;
-use ca_core::ocsp::{CertIdHash, CertStatus, Nonce, OcspResponse, OcspResponseStatus};
-use ca_core::revocation::{Revocation, RevocationReason};
-use ca_core::signer::{FileSigner, KeyType, Signer};
-use ca_core::time::from_generalized_time;
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use der::Decode;
-use der::asn1::Null;
-use ocsp::{OcspService, OcspSettings, http};
-use schema::authority::NewResponder;
-use schema::testing::TestDatabase;
+use ca_core::ocsp::{CertIdHash, Nonce, OcspResponseStatus};
+use chrono::TimeDelta;
+use ocsp::OcspSettings;
+use ocsp::http::Front;
+use support::house::{House, LATER, Told, start, told};
 use support::{TestCa, basic, request, serial};
 
-#[derive(Clone)]
-struct TestClock(Arc<Mutex<DateTime<Utc>>>);
+/// A house whose threads are at work.
+struct Served {
+    house: House,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
 
-impl Clock for TestClock {
-    fn now(&self) -> DateTime<Utc> {
-        *self.0.lock().unwrap()
+impl Served {
+    fn new(settings: OcspSettings) -> Self {
+        let house = House::new(settings);
+        let stop = Arc::new(AtomicBool::new(false));
+        let threads = house.service.start(house.store.database().wake(), &stop).unwrap();
+        Self { house, stop, threads }
     }
 }
 
-struct House {
-    store: TestDatabase,
-    clock: TestClock,
-    ca: TestCa,
-    service: Arc<OcspService>,
-}
-
-fn start() -> DateTime<Utc> {
-    "2026-03-01T12:00:00.5Z".parse().unwrap()
-}
-
-/// A CA key in the store, and a service that holds its responder's key; the responder's certificate is not in the store yet.
-fn house() -> House {
-    let clock = TestClock(Arc::new(Mutex::new(start())));
-    let store = TestDatabase::sqlite();
-    let ca = TestCa::new(1, CertificateKind::Signature, 1, start());
-    store.add_ca_key(ca.ca_key(), start());
-    let keys = vec![Arc::clone(&ca.responder_key)];
-    let service = OcspService::new(OcspSettings::default(), store.reader(), keys, Arc::new(clock.clone())).unwrap();
-    House { store, clock, ca, service: Arc::new(service) }
-}
-
-impl House {
-    /// Puts a responder certificate into the store, good from `from` for `life`, for the key that the service holds.
-    fn certify(&self, key: &Arc<dyn Signer>, from: DateTime<Utc>, life: TimeDelta) {
-        let signed =
-            ca_core::issuer::create_responder_certificate(&self.ca.issuer, key.public_key_info(), life, from, &mut support::Unrecorded);
-        let new = NewResponder::from(&signed.unwrap());
-        assert_eq!(new.public_key_sha256, Sha256Digest::of(key.public_key_info()));
-        self.store.writer().write(move |tx| tx.add_responder(&new, from)).unwrap();
-    }
-
-    fn ask(&self, number: u64) -> Vec<u8> {
-        request(vec![self.ca.id(CertIdHash::Sha256, &serial(number))], None)
-    }
-
-    fn later(&self, by: TimeDelta) {
-        *self.clock.0.lock().unwrap() += by;
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap();
+        }
     }
 }
 
-fn status_of(der: &[u8]) -> OcspResponseStatus {
-    OcspResponse::from_der(der).unwrap().response_status
+type Answered = Response<Bytes>;
+
+/// The service of one worker, with somebody else's route beside it.
+async fn front(house: &House) -> impl AsyncFn(TestRequest) -> Answered {
+    let others = App::new().route("/crl/{name}", web::get().to(|| async { HttpResponse::Ok().body("a list") }));
+    let front = Front::new(Arc::clone(&house.service), map_config(others, |()| AppConfig::default()));
+    let service = front.new_service(()).await.unwrap();
+    async move |request: TestRequest| {
+        let request: Request = request.to_request();
+        let (head, body) = service.call(request).await.unwrap().into_parts();
+        assert!(matches!(body.size(), BodySize::Sized(_) | BodySize::None));
+        let body = to_bytes(body).await.unwrap();
+        head.map_body(|_, ()| body)
+    }
 }
 
-fn told(der: &[u8]) -> CertStatus {
-    basic(der).response_data().responses[0].cert_status
+fn value(response: &Answered, name: header::HeaderName) -> String {
+    response.headers().get(name).unwrap().to_str().unwrap().to_owned()
 }
 
-#[test]
-fn a_new_responder_certificate_is_taken_up_without_a_restart_and_an_expired_one_not_used() {
-    let house = house();
-    let reply = || house.service.reply(&house.ask(1));
-    let certificate = |der: &[u8]| basic(der).certificates().next().unwrap().to_vec();
-    assert_eq!(status_of(&reply().der), OcspResponseStatus::TryLater);
-    assert!(house.service.ready().is_err());
-
-    // Newer, but of a key that this service does not hold.
-    let stranger: Arc<dyn Signer> = Arc::new(FileSigner::generate(KeyType::EcdsaP256).unwrap());
-    house.certify(&house.ca.responder_key, start(), TimeDelta::hours(1));
-    house.certify(&stranger, start() + TimeDelta::minutes(10), TimeDelta::hours(1));
-    house.later(TimeDelta::seconds(2));
-    let first = reply();
-    assert_eq!(told(&first.der), CertStatus::Unknown(Null));
-    assert!(house.service.ready().is_ok());
-
-    house.later(TimeDelta::minutes(20));
-    house.certify(&house.ca.responder_key, start() + TimeDelta::minutes(20), TimeDelta::hours(1));
-    let second = reply();
-    assert_ne!(certificate(&second.der), certificate(&first.der), "the newest is used");
-    house.later(TimeDelta::hours(2));
-    assert_eq!(status_of(&reply().der), OcspResponseStatus::TryLater, "both have expired");
-    house.certify(&house.ca.responder_key, start() + TimeDelta::hours(3), TimeDelta::hours(1));
-    house.later(TimeDelta::hours(1));
-    assert_eq!(told(&reply().der), CertStatus::Unknown(Null));
+fn get(text: &str) -> TestRequest {
+    TestRequest::get().uri(&format!("/ocsp/{text}"))
 }
 
-#[test]
-fn good_held_lifted_and_revoked_follow_the_store_at_once() {
-    let house = house();
-    house.certify(&house.ca.responder_key, start(), TimeDelta::hours(1));
-    let (key, number) = (house.ca.ca_key().id(), serial(0x80FF));
-    let reply = || told(&house.service.reply(&house.ask(0x80FF)).der);
-    assert_eq!(reply(), CertStatus::Unknown(Null));
-    house.store.put_certificate(key, &number, start() + TimeDelta::days(100));
-    assert_eq!(reply(), CertStatus::Good(Null));
-    let revoked_since = |at: DateTime<Utc>, reason| {
-        let CertStatus::Revoked(info) = reply() else { panic!("not revoked") };
-        assert_eq!(from_generalized_time(info.revocation_time), Some(at.trunc_subsecs(0)));
-        assert_eq!(info.revocation_reason.unwrap().to_reason(), Some(reason));
-    };
-    let hold = |minute| {
-        let at = start() + TimeDelta::minutes(minute);
-        house.store.revoke(key, &number, Revocation::new(at, RevocationReason::CertificateHold));
-        revoked_since(at, RevocationReason::CertificateHold);
-        at
-    };
-    hold(0);
-    house.store.lift(key, &number, start() + TimeDelta::minutes(1));
-    assert_eq!(reply(), CertStatus::Good(Null));
-    // A hold that becomes permanent keeps its date.
-    let held_again = hold(2);
-    let reason = RevocationReason::AffiliationChanged;
-    house.store.revoke(key, &number, Revocation::new(start() + TimeDelta::minutes(3), reason));
-    revoked_since(held_again, reason);
-    // Several at once, some unknown, one twice.
-    let ids = [0x80FF_u64, 1, 0x80FF].map(|number| house.ca.id(CertIdHash::Sha1, &serial(number))).to_vec();
-    let several = house.service.reply(&request(ids, None));
-    assert_eq!(basic(&several.der).response_data().responses.len(), 3);
-}
-
-#[test]
-fn a_store_that_fails_means_try_later_and_never_good() {
-    let house = house();
-    house.certify(&house.ca.responder_key, start(), TimeDelta::hours(1));
-    house.store.put_certificate(house.ca.ca_key().id(), &serial(1), start() + TimeDelta::days(100));
-    assert_eq!(told(&house.service.reply(&house.ask(1)).der), CertStatus::Good(Null));
-    house.store.execute("ALTER TABLE certificate RENAME TO lost").unwrap();
-    assert_eq!(status_of(&house.service.reply(&house.ask(1)).der), OcspResponseStatus::TryLater);
-}
-
-#[test]
-fn more_requests_at_once_than_allowed_are_not_let_in_until_others_are_done() {
-    let house = house();
-    let settings = OcspSettings { max_in_flight: 2, ..OcspSettings::default() };
-    let service = OcspService::new(settings, house.store.reader(), vec![], Arc::new(house.clock.clone())).unwrap();
-    let (first, second) = (service.admit(), service.admit());
-    assert!(first.is_some() && second.is_some());
-    assert!(service.admit().is_none());
-    assert_eq!(status_of(&service.busy_reply().der), OcspResponseStatus::TryLater);
-    drop(first);
-    assert!(service.admit().is_some());
+fn post(body: impl Into<Bytes>) -> TestRequest {
+    TestRequest::post().uri("/ocsp").insert_header((header::CONTENT_TYPE, "application/ocsp-request")).set_payload(body)
 }
 
 #[actix_web::test]
 async fn the_forms_of_a_get_and_a_post_are_answered_and_only_a_get_without_nonce_may_be_repeated() {
-    let house = house();
-    house.certify(&house.ca.responder_key, start(), TimeDelta::hours(1));
-    let app = init_service(App::new().configure(http::routes(Arc::clone(&house.service)))).await;
+    let served = Served::new(OcspSettings::default());
+    let (house, ask) = (&served.house, front(&served.house).await);
     let octets = house.ask(0xFFFF_FFFF_FFFF_FFFE);
     let standard = STANDARD.encode(&octets);
     let escaped = standard.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
@@ -180,60 +90,234 @@ async fn the_forms_of_a_get_and_a_post_are_answered_and_only_a_get_without_nonce
     let with_nonce = request(vec![house.ca.id(CertIdHash::Sha1, &serial(1))], Some(&nonce));
 
     for text in [standard.clone(), escaped, URL_SAFE_NO_PAD.encode(&octets), format!("/{standard}")] {
-        let response = call_service(&app, TestRequest::get().uri(&format!("/ocsp/{text}")).to_request()).await;
-        assert_eq!(response.status(), StatusCode::OK);
-        let value = |name: header::HeaderName| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
-        assert_eq!(value(header::CONTENT_TYPE), "application/ocsp-response");
-        assert_eq!(value(header::CACHE_CONTROL), "max-age=1, public, no-transform, must-revalidate");
-        assert_eq!(value(header::LAST_MODIFIED), "Sun, 01 Mar 2026 12:00:00 GMT");
-        assert_eq!(value(header::EXPIRES), "Sun, 01 Mar 2026 12:00:01 GMT");
-        let tag = value(header::ETAG);
-        let body = read_body(response).await;
-        assert_eq!(tag, format!("\"{}\"", Sha256Digest::of(&body)));
-        assert_eq!(told(&body), CertStatus::Unknown(Null), "{text}");
+        // The first is signed, the second given again.
+        let mut tags = Vec::new();
+        for _ in 0..2 {
+            let response = ask(get(&text)).await;
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(value(&response, header::CONTENT_TYPE), "application/ocsp-response");
+            assert_eq!(value(&response, header::CACHE_CONTROL), "max-age=1, public, no-transform, must-revalidate");
+            assert_eq!(value(&response, header::LAST_MODIFIED), "Sun, 01 Mar 2026 12:00:00 GMT");
+            let body = response.body();
+            assert_eq!(value(&response, header::ETAG), format!("\"{}\"", Sha256Digest::of(body)));
+            assert_eq!(told(body), Told::NeverIssued, "{text}");
+            tags.push(value(&response, header::ETAG));
+        }
+        assert_eq!(tags[0], tags[1]);
     }
 
-    let uri = format!("/ocsp/{}", URL_SAFE_NO_PAD.encode(&with_nonce));
-    let response = call_service(&app, TestRequest::get().uri(&uri).to_request()).await;
-    assert_eq!(response.headers().get(header::CACHE_CONTROL).unwrap(), "no-store");
-    assert_eq!(basic(&read_body(response).await).response_data().nonce(), Ok(Some(nonce)));
+    let response = ask(get(&URL_SAFE_NO_PAD.encode(&with_nonce))).await;
+    assert_eq!(value(&response, header::CACHE_CONTROL), "no-store");
+    assert!(response.headers().get(header::ETAG).is_none());
+    assert_eq!(basic(response.body()).response_data().nonce(), Ok(Some(nonce)));
 
     for (uri, kind) in [("/ocsp", "application/ocsp-request"), ("/ocsp/", "Application/OCSP-Request; x=y")] {
-        let post = TestRequest::post().uri(uri).insert_header((header::CONTENT_TYPE, kind)).set_payload(octets.clone());
-        let response = call_service(&app, post.to_request()).await;
-        assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(response.headers().get(header::CACHE_CONTROL).unwrap(), "no-store");
-        assert_eq!(told(&read_body(response).await), CertStatus::Unknown(Null));
+        for _ in 0..2 {
+            let response = ask(post(octets.clone()).uri(uri).insert_header((header::CONTENT_TYPE, kind))).await;
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(value(&response, header::CACHE_CONTROL), "no-store");
+            assert_eq!(told(response.body()), Told::NeverIssued);
+        }
     }
 }
 
 #[actix_web::test]
-async fn garbage_over_http_is_malformed_and_another_content_type_unsupported() {
-    let house = house();
-    house.certify(&house.ca.responder_key, start(), TimeDelta::hours(1));
-    let app = init_service(App::new().configure(http::routes(Arc::clone(&house.service)))).await;
-    for body in [vec![], vec![0x30; 10], vec![0; 4097], vec![0; 100_000], house.ask(1)[1..].to_vec()] {
-        let post = TestRequest::post().uri("/ocsp").insert_header((header::CONTENT_TYPE, "application/ocsp-request"));
-        let response = call_service(&app, post.set_payload(body).to_request()).await;
-        assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(status_of(&read_body(response).await), OcspResponseStatus::MalformedRequest);
+async fn whoever_has_the_answer_already_is_told_so_and_head_is_get_without_a_body() {
+    let served = Served::new(OcspSettings::default());
+    let (house, ask) = (&served.house, front(&served.house).await);
+    let text = STANDARD.encode(house.ask(1));
+    let first = ask(get(&text)).await;
+    let (tag, modified) = (value(&first, header::ETAG), value(&first, header::LAST_MODIFIED));
+    for (name, value_of) in [
+        (header::IF_NONE_MATCH, tag.clone()),
+        (header::IF_NONE_MATCH, format!("\"other\", W/{tag}")),
+        (header::IF_NONE_MATCH, "*".to_owned()),
+        (header::IF_MODIFIED_SINCE, modified.clone()),
+    ] {
+        let response = ask(get(&text).insert_header((name, value_of))).await;
+        assert_eq!((response.status(), response.body().len()), (StatusCode::NOT_MODIFIED, 0));
+        assert_eq!(value(&response, header::ETAG), tag);
+        assert_eq!(value(&response, header::CACHE_CONTROL), "max-age=1, public, no-transform, must-revalidate");
     }
-    for path in ["/ocsp/%25%25", "/ocsp/MDAwMA==", "/ocsp/*", &format!("/ocsp/{}", "A".repeat(20_000))] {
-        let response = call_service(&app, TestRequest::get().uri(path).to_request()).await;
-        assert_eq!(response.status(), StatusCode::OK, "{path}");
-        assert_eq!(status_of(&read_body(response).await), OcspResponseStatus::MalformedRequest);
+    for (name, value_of) in [
+        (header::IF_NONE_MATCH, "\"other\""),
+        (header::IF_MODIFIED_SINCE, "Sun, 01 Mar 2026 11:59:59 GMT"),
+        (header::IF_MODIFIED_SINCE, "yesterday"),
+    ] {
+        let response = ask(get(&text).insert_header((name, value_of))).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.body(), first.body());
+    }
+    // If-None-Match goes before If-Modified-Since (RFC 9110 section 13.2.2).
+    let both = get(&text).insert_header((header::IF_NONE_MATCH, "\"other\"")).insert_header((header::IF_MODIFIED_SINCE, modified));
+    assert_eq!(ask(both).await.status(), StatusCode::OK);
+    let head = ask(get(&text).method(Method::HEAD)).await;
+    assert_eq!((head.status(), value(&head, header::ETAG)), (StatusCode::OK, tag));
+    // When the status changes, what the client has is not the answer any more.
+    house.issue(1);
+    house.service.look().unwrap();
+    let changed = ask(get(&text).insert_header((header::IF_NONE_MATCH, value(&first, header::ETAG)))).await;
+    assert_eq!((changed.status(), told(changed.body())), (StatusCode::OK, Told::Good));
+}
+
+#[actix_web::test]
+async fn garbage_is_malformed_other_types_and_methods_are_refused_and_other_paths_are_others() {
+    let served = Served::new(OcspSettings::default());
+    let (house, ask) = (&served.house, front(&served.house).await);
+    let malformed = Told::Nothing(OcspResponseStatus::MalformedRequest);
+    for body in [vec![], vec![0x30; 10], vec![0; 4097], vec![0; 100_000], house.ask(1)[1..].to_vec()] {
+        let response = ask(post(body)).await;
+        assert_eq!((response.status(), told(response.body())), (StatusCode::OK, malformed));
+    }
+    for text in ["%25%25", "MDAwMA==", "*", "A".repeat(20_000).as_str()] {
+        let response = ask(get(text)).await;
+        assert_eq!((response.status(), told(response.body())), (StatusCode::OK, malformed), "{text}");
+        assert_eq!(value(&response, header::CACHE_CONTROL), "no-store");
     }
     let other = TestCa::new(9, CertificateKind::Authentication, 1, start());
-    let post = TestRequest::post().uri("/ocsp").insert_header((header::CONTENT_TYPE, "application/ocsp-request"));
-    let foreign = request(vec![other.id(CertIdHash::Sha1, &serial(1))], None);
-    let response = call_service(&app, post.set_payload(foreign).to_request()).await;
-    assert_eq!(status_of(&read_body(response).await), OcspResponseStatus::Unauthorized);
+    let foreign = ask(post(request(vec![other.id(CertIdHash::Sha1, &serial(1))], None))).await;
+    assert_eq!(told(foreign.body()), Told::Nothing(OcspResponseStatus::Unauthorized));
     for kind in [Some("text/plain"), Some("application/ocsp-requests"), None] {
-        let mut post = TestRequest::post().uri("/ocsp").set_payload(house.ask(1));
+        let mut posted = TestRequest::post().uri("/ocsp").set_payload(house.ask(1));
         if let Some(kind) = kind {
-            post = post.insert_header((header::CONTENT_TYPE, kind));
+            posted = posted.insert_header((header::CONTENT_TYPE, kind));
         }
-        let response = call_service(&app, post.to_request()).await;
-        assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind:?}");
+        assert_eq!(ask(posted).await.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind:?}");
     }
+    for (method, uri, allowed) in
+        [(Method::GET, "/ocsp", "POST"), (Method::PUT, "/ocsp/", "POST"), (Method::POST, "/ocsp/MDAw", "GET, HEAD")]
+    {
+        let response = ask(TestRequest::default().method(method).uri(uri)).await;
+        assert_eq!((response.status(), value(&response, header::ALLOW).as_str()), (StatusCode::METHOD_NOT_ALLOWED, allowed), "{uri}");
+    }
+    let list = ask(TestRequest::get().uri("/crl/one")).await;
+    assert_eq!((list.status(), list.body().as_ref()), (StatusCode::OK, b"a list".as_slice()));
+    for uri in ["/ocspx", "/", "/ocs"] {
+        assert_eq!(ask(TestRequest::get().uri(uri)).await.status(), StatusCode::NOT_FOUND, "{uri}");
+    }
+}
+
+#[actix_web::test]
+async fn more_than_may_wait_are_told_to_try_later_and_what_is_remembered_is_answered_even_so() {
+    let house = House::new(OcspSettings { max_in_flight: 2, lookup_milliseconds: 100, ..OcspSettings::default() });
+    let ask = front(&house).await;
+    assert_eq!(house.told(1), Told::NeverIssued);
+    // Nobody is there to read the store: two wait in vain, more are not let in, and none waits longer than the time limit.
+    let asked = std::time::Instant::now();
+    for number in 2..10 {
+        let response = ask(post(house.ask(number))).await;
+        assert_eq!(told(response.body()), LATER);
+    }
+    assert!(asked.elapsed().as_millis() < 1_000, "only the first two waited");
+    assert_eq!(told(ask(post(house.ask(1))).await.body()), Told::NeverIssued);
+    // Now somebody reads.
+    let stop = Arc::new(AtomicBool::new(false));
+    let threads = house.service.start(house.store.database().wake(), &stop).unwrap();
+    let mut reply = LATER;
+    for _ in 0..100 {
+        reply = told(ask(post(house.ask(20))).await.body());
+        if reply != LATER {
+            break;
+        }
+        actix_web::rt::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(reply, Told::NeverIssued);
+    stop.store(true, Ordering::Relaxed);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[actix_web::test]
+async fn many_questions_at_once_are_each_answered_about_their_own_certificate() {
+    let served = Served::new(OcspSettings::default());
+    let (house, ask) = (&served.house, front(&served.house).await);
+    for number in 0..40 {
+        house.issue(number);
+        if number % 3 == 0 {
+            house.revoke(number);
+        }
+    }
+    house.service.look().unwrap();
+    let asked = (0..40_u64).chain(0..60).map(|number| {
+        let (ask, octets) = (&ask, house.ask(number));
+        async move { (number, told(ask(post(octets)).await.body())) }
+    });
+    for (number, told) in support::together(asked).await {
+        let expected = if number >= 40 {
+            Told::NeverIssued
+        } else if number % 3 == 0 {
+            support::house::COMPROMISED
+        } else {
+            Told::Good
+        };
+        assert_eq!(told, expected, "{number}");
+    }
+}
+
+#[actix_web::test]
+async fn cut_off_from_the_store_what_is_remembered_is_answered_at_once_and_the_rest_is_not() {
+    let served = Served::new(OcspSettings::default());
+    let (house, ask) = (&served.house, front(&served.house).await);
+    assert_eq!(told(ask(post(house.ask(1))).await.body()), Told::NeverIssued);
+    house.store.execute("ALTER TABLE store_meta RENAME TO lost").unwrap();
+    house.service.look().unwrap_err();
+    assert_eq!(told(ask(post(house.ask(1))).await.body()), Told::NeverIssued);
+    assert_eq!(told(ask(post(house.ask(2))).await.body()), LATER);
+    house.time.pass(TimeDelta::seconds(61));
+    assert_eq!(told(ask(post(house.ask(1))).await.body()), LATER);
+}
+
+#[test]
+fn over_a_socket_requests_follow_each_other_and_a_body_in_pieces_is_read() {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    let served = Served::new(OcspSettings::default());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = Arc::clone(&served.house.service);
+    let (handle, handed) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let server = ocsp::http::server(service, listener, |_| ()).unwrap();
+            handle.send(server.handle()).unwrap();
+            server.await.unwrap();
+        });
+    });
+    let octets = served.house.ask(5);
+    let head =
+        format!("POST /ocsp HTTP/1.1\r\nHost: x\r\nContent-Type: application/ocsp-request\r\nContent-Length: {}\r\n\r\n", octets.len());
+    let mut stream = TcpStream::connect(address).unwrap();
+    let mut writing = stream.try_clone().unwrap();
+    let mut answer = || {
+        let mut octets = Vec::new();
+        while !octets.windows(4).any(|window| window == b"\r\n\r\n") {
+            let mut one = [0];
+            stream.read_exact(&mut one).unwrap();
+            octets.push(one[0]);
+        }
+        let text = String::from_utf8(octets).unwrap().to_lowercase();
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        if !text.contains(" 304 ") {
+            stream.read_exact(&mut body).unwrap();
+        }
+        (text, body)
+    };
+    // In pieces, and another request behind it at once.
+    writing.write_all(head.as_bytes()).unwrap();
+    writing.write_all(&octets[..10]).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let get = format!("GET /ocsp/{} HTTP/1.1\r\nHost: x\r\n\r\n", URL_SAFE_NO_PAD.encode(&octets));
+    writing.write_all(&[&octets[10..], get.as_bytes()].concat()).unwrap();
+    let (first, body) = answer();
+    assert!(first.starts_with("http/1.1 200"), "{first}");
+    assert_eq!(told(&body), Told::NeverIssued);
+    let (second, body) = answer();
+    assert!(second.contains("max-age=1") && second.contains("etag: "), "{second}");
+    assert_eq!(told(&body), Told::NeverIssued);
+    drop(handed.recv().unwrap().stop(false));
+    drop((stream, writing));
+    thread.join().unwrap();
 }

@@ -84,11 +84,8 @@ pub fn answer(
     }
     let responder = authority.responder(times.now).ok_or(AnswerFault::NoResponder)?;
     let this_update = times.as_of.trunc_subsecs(0);
-    let next_update = if authority.is_retired() {
-        end_of_time()
-    } else {
-        (this_update + times.life).min(responder.not_after()).trunc_subsecs(0)
-    };
+    let next_update =
+        if authority.is_retired() { end_of_time() } else { (this_update + times.life).min(responder.not_after()).trunc_subsecs(0) };
     if next_update <= times.now {
         return Err(AnswerFault::TooOld);
     }

@@ -48,8 +48,11 @@ impl Caching {
         let Some(answer) = &reply.repeatable else { return plain(reply.der) };
         let Some(repeat) = &answer.repeat else { return plain(reply.der) };
         let is_known = is_known(request.headers(), answer, repeat);
-        let mut response =
-            if is_known { Response::with_body(StatusCode::NOT_MODIFIED, Bytes::new()) } else { Response::with_body(StatusCode::OK, reply.der) };
+        let mut response = if is_known {
+            Response::with_body(StatusCode::NOT_MODIFIED, Bytes::new())
+        } else {
+            Response::with_body(StatusCode::OK, reply.der)
+        };
         let headers = response.headers_mut();
         if !is_known {
             headers.insert(CONTENT_TYPE, RESPONSE_TYPE);

@@ -51,9 +51,7 @@ where
     let address = listener.local_addr()?;
     let http = move || {
         let others = others.clone();
-        let app = map_config(App::new().configure(move |config| others(config)), move |()| {
-            AppConfig::default()
-        });
+        let app = map_config(App::new().configure(move |config| others(config)), move |()| AppConfig::default());
         let front = Front::new(Arc::clone(&service), app);
         HttpService::build().keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_TIMEOUT).local_addr(address).h1(front).tcp()
     };

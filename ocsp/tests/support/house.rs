@@ -1,7 +1,7 @@
 //! A responder over a real store, whose time stands still until it is told to go on.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use ca_core::clock::Clock;
 use ca_core::digest::Sha256Digest;

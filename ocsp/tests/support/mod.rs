@@ -75,6 +75,12 @@ impl TestCa {
         Authority::new(self.ca_key().clone(), vec![Arc::new(responder)], retired).unwrap()
     }
 
+    /// A certificate that makes `key` a responder of this CA key.
+    pub fn responder_certificate(&self, key: &Arc<dyn Signer>, from: DateTime<Utc>, life: TimeDelta) -> Vec<u8> {
+        let signed = create_responder_certificate(&self.issuer, key.public_key_info(), life, from, &mut Unrecorded);
+        signed.unwrap().der().to_vec()
+    }
+
     pub fn id(&self, hash: CertIdHash, serial: &SerialNumber) -> CertId {
         CertId::new(hash, self.ca_key().subject_name_der(), self.ca_key().subject_public_key(), serial).unwrap()
     }
@@ -108,4 +114,70 @@ pub fn openssl(arguments: &[&str]) -> String {
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "openssl {arguments:?}: {said}");
     said
+}
+
+/// A CA of operators, and certificates of a verifier, an auditor and somebody else, made by openssl.
+pub struct Verifiers(tempfile::TempDir);
+
+impl Verifiers {
+    pub fn new() -> Self {
+        let made = Self(tempfile::tempdir().unwrap());
+        made.certificate("operators", "/O=operators", None);
+        made.certificate("stranger", "/OU=verifier/CN=stranger", None);
+        for role in ["verifier", "auditor"] {
+            made.certificate(role, &format!("/OU={role}/CN=one"), Some("operators"));
+        }
+        made
+    }
+
+    fn certificate(&self, name: &str, subject: &str, issuer: Option<&str>) {
+        let extensions = match issuer {
+            Some(_) => {
+                "-addext basicConstraints=critical,CA:FALSE -addext keyUsage=critical,digitalSignature -addext extendedKeyUsage=clientAuth"
+            }
+            None => "-addext keyUsage=critical,keyCertSign",
+        };
+        let issuer = issuer.map(|issuer| format!("-CA {issuer}.pem -CAkey {issuer}.key.pem")).unwrap_or_default();
+        self.openssl(&format!(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.key.pem -out {name}.pem -days 30 -subj {subject} \
+             {issuer} {extensions}"
+        ));
+    }
+
+    pub fn requestors(&self) -> ocsp::Requestors {
+        let pem = std::fs::read(self.path("operators.pem")).unwrap();
+        ocsp::Requestors::new(ca_core::instruction::operator::OperatorAuthorities::from_pem(&pem).unwrap())
+    }
+
+    /// A request about a certificate of `issuer.pem`.
+    pub fn request(&self, arguments: &str) -> Vec<u8> {
+        self.openssl(&format!("ocsp -no_nonce -issuer issuer.pem -serial 0x123456789abcde {arguments} -reqout request.der"));
+        std::fs::read(self.path("request.der")).unwrap()
+    }
+
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn openssl(&self, arguments: &str) {
+        let output = Command::new("openssl").args(arguments.split_whitespace()).current_dir(self.0.path()).output().unwrap();
+        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// Lets futures go on side by side, and gathers what they give.
+pub async fn together<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in &mut running {
+            if output.is_none()
+                && let std::task::Poll::Ready(given) = future.as_mut().poll(context)
+            {
+                *output = Some(given);
+            }
+        }
+        if running.iter().all(|(_, output)| output.is_some()) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, output)| output).collect()
 }
