@@ -59,6 +59,13 @@ impl Mark {
         reached.crl_numbers.iter().find_map(lower)
     }
 
+    /// Whether this tells of anything that a store did not have when its present epoch began, given how far it has come since. Only then
+    /// was it known before the store went back, and not seen in it afterwards.
+    pub(crate) fn is_beyond(&self, store: &Self) -> bool {
+        let higher = |(label, number): (&String, &u64)| store.crl_numbers.get(label).is_none_or(|own| own < number);
+        self.position >= store.position || self.crl_numbers.iter().any(higher)
+    }
+
     /// The highest of both: of the later epoch, with the highest number of each CA key in either.
     pub(crate) fn highest(self, other: Self) -> Self {
         let (mut higher, lower) = if (self.epoch, self.position) >= (other.epoch, other.position) { (self, other) } else { (other, self) };

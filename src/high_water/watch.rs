@@ -144,6 +144,12 @@ impl Watch {
             self.trust.set(true, Some(format!("the store went back: {why}")));
             begin_epoch(&self.reader, writer, self.reached.as_ref().map(|reached| &reached.mark))?;
             mark = Mark::of_store(&self.reader, Utc::now())?;
+            // What was reached is above the store, and is what is to be found again.
+            if let Some(reached) = &mut self.reached {
+                let known = reached.mark.clone();
+                reached.before = Some(reached.before.take().map_or_else(|| known.clone(), |before| known.clone().highest(before)));
+                reached.mark = mark.clone();
+            }
         }
         if self.wake.position().0 > mark.position {
             self.wake.restart(schema::EventPosition(mark.position));
@@ -195,7 +201,7 @@ impl Watch {
 
     /// Brings the files to this mark.
     fn keep(&mut self, mark: Mark, is_reconciling: bool) {
-        let before = if is_reconciling { self.before(mark.epoch) } else { None };
+        let before = if is_reconciling { self.before(&mark) } else { None };
         let is_kept = |found: &super::Found| match found {
             super::Found::Sound(found) => found.mark.tells_the_same(&mark) && found.before == before,
             _ => false,
@@ -218,13 +224,13 @@ impl Watch {
         self.has_looked = true;
     }
 
-    /// What had been reached before the present epoch.
-    fn before(&self, epoch: u64) -> Option<Mark> {
+    /// What had been reached before the present epoch, if that is known here. Another process may have begun it.
+    fn before(&self, mark: &Mark) -> Option<Mark> {
         let reached = self.reached.clone()?;
-        match reached.before {
-            before if reached.mark.epoch >= epoch => before,
-            Some(before) => Some(reached.mark.highest(before)),
-            None => Some(reached.mark),
+        let known = (reached.mark.epoch < mark.epoch && reached.mark.is_beyond(mark)).then_some(reached.mark);
+        match (known, reached.before) {
+            (Some(known), Some(before)) => Some(known.highest(before)),
+            (known, before) => known.or(before),
         }
     }
 

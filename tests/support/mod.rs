@@ -12,7 +12,7 @@ pub use addresses::{free_address, free_addresses};
 pub use card_status::{CardStatusDesk, Question, Reply};
 pub use installation::{Installation, Store};
 pub use process::Process;
-pub use tools::{openssl, program, run, sequence_of_steps, shell, try_openssl, tsunagi};
+pub use tools::{openssl, program, run, said, sequence_of_steps, shell, try_openssl, tsunagi};
 
 use std::time::{Duration, Instant};
 

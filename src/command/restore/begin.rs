@@ -35,14 +35,15 @@ pub(super) fn run(arguments: &Begin, output: Output) -> Result<(), Failure> {
             Found::Missing | Found::Unreadable(_) => {}
         }
     }
-    let known = match &reached {
-        // What had been reached before an epoch that is not reconciled is still what is to be found again.
-        Some(HighWater { mark, before: Some(before), .. }) => Some(mark.clone().highest(before.clone())),
-        Some(HighWater { mark, before: None, .. }) => Some(mark.clone()),
-        None => None,
-    };
-    let epoch = begin_epoch(&reader, &writer, known.as_ref()).map_err(Failure::store)?;
+    let store = Mark::of_store(&reader, chrono::Utc::now()).map_err(Failure::store)?;
+    let epoch = begin_epoch(&reader, &writer, reached.as_ref().map(|reached| &reached.mark)).map_err(Failure::store)?;
     let mark = Mark::of_store(&reader, chrono::Utc::now()).map_err(Failure::store)?;
+    // Files that came from the same backup as the store know of nothing that it has forgotten.
+    let known = reached.as_ref().map(|reached| &reached.mark).filter(|known| store.below(known).is_some()).cloned();
+    let known = match (known, reached.and_then(|reached| reached.before)) {
+        (Some(known), Some(before)) => Some(known.highest(before)),
+        (known, before) => known.or(before),
+    };
     let failures = files.write(&mark, known.as_ref());
     for (path, error) in &failures {
         eprintln!("tsunagi: {} cannot be written: {error}", path.display());

@@ -114,9 +114,9 @@ impl Work<'_> {
             self.role.open_shard_again(list.scope.ca_key, list.scope.shard).map_err(failed)?;
         }
         self.put_back_all(report)?;
-        report.instructions = self.role.decide_waiting_instructions().map_err(failed)? as u64;
-        self.raise_numbers(report)?;
         if report.objections.is_empty() {
+            report.instructions = self.role.decide_waiting_instructions().map_err(failed)? as u64;
+            self.raise_numbers(report)?;
             report.reconciled = self.role.end_reconciliation().map_err(failed)?;
         }
         Ok(())
@@ -130,6 +130,10 @@ impl Work<'_> {
         for (list, told) in self.lists.lists.iter().zip(&mut report.lists) {
             self.bar.set_message(format!("{} {}: revocations", list.scope.label, list.number));
             self.put_back(list, told, |entry| entry.revocation.reason.is_permanent())?;
+        }
+        if !report.objections.is_empty() && !dry {
+            // What the missing lists told comes first: its dates are those that relying parties know.
+            return Ok(());
         }
         if self.arguments.without_card_feed {
             report
@@ -266,9 +270,12 @@ fn objections(installation: &Installation, lists: &Lists) -> Result<Vec<String>,
 
 /// What had been reached before the epoch that is not reconciled, if any high-water file tells.
 fn published_before(installation: &Installation) -> Result<Option<Mark>, Failure> {
-    let epoch = installation.database.reader().store_state().map_err(Failure::store)?.epoch;
+    let store = Mark::of_store(&installation.database.reader(), Utc::now()).map_err(Failure::store)?;
     let files = installation.high_water_files(&[Role::Ca]);
-    let of = |found: HighWater| if found.mark.epoch < epoch { Some(found.mark) } else { found.before };
+    let of = |found: HighWater| match found.mark.epoch < store.epoch && found.mark.is_beyond(&store) {
+        true => Some(found.mark),
+        false => found.before,
+    };
     let marks = files.look().into_iter().filter_map(|(_, found)| match found {
         Found::Sound(found) => of(found),
         _ => None,
