@@ -30,6 +30,7 @@ mod serving;
 mod snapshots;
 mod statuses;
 mod sweeps;
+mod test_certificates;
 mod upgrades;
 mod versions;
 mod writing;

@@ -165,4 +165,26 @@ on_each_database! {
             sound(store);
         }
     }
+    fn an_issuance_and_the_retirement_of_its_ca_key(store) {
+        let keys = add_ca_keys(&store.writer());
+        let other = store.open_again();
+        for number in 0..ROUNDS {
+            let sample = Sample { kinds: vec![Signature], ..Sample::new(number, keys) };
+            let application = sample.accept(&store.writer());
+            let intents = sample.intents(Some(application));
+            store.writer().write(move |tx| tx.record_intents(&intents, moment(1))).unwrap();
+            let issuance = sample.issuance(application);
+            let (issued, retired) = race(
+                || store.writer().write(move |tx| tx.issue(&issuance, &jpki(), moment(2))).is_ok(),
+                || other.writer().write(move |tx| tx.retire_ca_key(keys[0], moment(2))).is_ok(),
+            );
+            assert_ne!(issued, retired, "a retired CA key with a certificate that stands, or neither happened");
+            if issued {
+                let revoke = Command::Revoke { reason: RevocationReason::Superseded, invalid_since: None };
+                store.command(keys[0], &sample.serial(Signature), revoke, moment(3));
+            }
+            store.execute("UPDATE ca_key SET retired_at = NULL").unwrap();
+        }
+        sound(store);
+    }
 }
