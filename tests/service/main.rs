@@ -7,6 +7,7 @@ mod life;
 mod listeners;
 mod page;
 mod roles;
+mod shards;
 mod status;
 mod watching;
 
@@ -30,6 +31,13 @@ support::on_each_database! {
         status::ocsp_never_calls_good_what_was_not_issued(&installation, &phone);
         status::ocsp_refuses_what_it_cannot_answer(&installation, &phone);
         status::downloads_are_cached_by_what_they_are(&installation);
+    }
+
+    fn each_certificate_is_on_the_list_that_it_names_with_all_that_is_known(store) {
+        let mut installation = Installation::prepare(store);
+        installation.set("crl.shards", "4");
+        installation.serve();
+        shards::each_certificate_is_on_the_list_that_it_names(&installation);
     }
 
     fn relying_parties_find_what_they_need_on_one_page(store) {
