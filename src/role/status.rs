@@ -48,13 +48,12 @@ pub(super) fn start(
         let ocsp = Arc::clone(&ocsp);
         move || ocsp.ready().map_err(|fault| fault.to_string())
     });
-    let maker: ServerMaker =
-        Box::new(move || {
-            ocsp::http::server(ocsp, listener, move |config| {
-                crl_publisher::http::routes(Arc::clone(&downloads))(config);
-                relying_parties::routes(Arc::clone(&pages))(config);
-            })
-        });
+    let maker: ServerMaker = Box::new(move || {
+        ocsp::http::server(ocsp, listener, move |config| {
+            crl_publisher::http::routes(Arc::clone(&downloads))(config);
+            relying_parties::routes(Arc::clone(&pages))(config);
+        })
+    });
     Ok(StatusRole { maker, ready, threads })
 }
 

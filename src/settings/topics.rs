@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use back_office::{CardStatusSettings, ConnectionSettings};
 use ca_core::kind::CertificateKind;
-use ca_service::{DeviceCommandSettings, EvidenceLimits, LifeSettings, MassSettings, NoticeSettings, ScheduleSettings, SecondLookSettings, TestCertificateSettings};
+use ca_service::{
+    DeviceCommandSettings, EvidenceLimits, LifeSettings, MassSettings, NoticeSettings, ScheduleSettings, SecondLookSettings,
+    TestCertificateSettings,
+};
 use clap::ValueEnum;
 use ocsp::OcspSettings;
 use policies::{LifecyclePolicy, Policies, PolicyFault};
