@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 use std::process::Output;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{Installation, Store, program, tsunagi};
 
 /// Exit codes: the command line was wrong; settings; the store; not found; somebody refused; there already.
@@ -151,6 +151,8 @@ fn every_command_explains_itself() {
         "schedule run",
         "instruction show",
         "crl show",
+        "crl list",
+        "crl get",
         "sandbox back-office",
         "sandbox card new",
         "sandbox card revoke",
@@ -291,14 +293,43 @@ fn output_is_json_everywhere(installation: &mut Installation, sandbox: &Path) {
         (crls[0]["entries"][0]["serial"] == serial).then_some(())
     });
     assert_eq!(installation.json(&["crl", "show"]).as_array().unwrap().len(), 2);
+    lists_are_shown_listed_and_written_to_files(&installation, serial);
     assert_eq!(installation.json(&["settings", "check"])["settings"], "sound");
     assert_eq!(installation.json(&["settings", "show"])["ra"]["name"], "ra.test");
+    let upgrade = installation.command(&["store", "upgrade"]);
+    assert_eq!(upgrade.status.code(), Some(4), "served: {}", String::from_utf8_lossy(&upgrade.stderr));
     #[cfg(feature = "postgres")]
     assert!(json(&["store", "grants"])["sql"].as_str().unwrap().contains("GRANT"));
     // People get text.
     let text = installation.command(&["certificate", "list"]);
     assert!(String::from_utf8(text.stdout).unwrap().starts_with("id "));
     installation.stop();
+}
+
+fn lists_are_shown_listed_and_written_to_files(installation: &Installation, revoked: &str) {
+    let shown = installation.json(&["crl", "show", "signature-1"]);
+    let [shown] = shown.as_array().unwrap().as_slice() else { panic!("{shown}") };
+    assert!(shown["url"].as_str().unwrap().ends_with("/crl/signature-1.crl") && shown.get("failure").is_none(), "{shown}");
+    let listed = installation.json(&["crl", "list", "--kind", "signature"]);
+    let [newest, .., first] = listed.as_array().unwrap().as_slice() else { panic!("{listed}") };
+    assert_eq!((&newest["cause"], &first["cause"]), (&json!("revocation"), &json!("first")));
+    let number = |list: &Value| list["number"].as_str().unwrap().parse::<u64>().unwrap();
+    assert!(number(newest) > number(first), "{listed}");
+
+    let file = installation.scratch().join("list.crl");
+    for (arguments, list) in [(vec![], newest), (vec!["--number", first["number"].as_str().unwrap()], first)] {
+        let got = installation.json(&[&["crl", "get", "signature-1", "--out", file.to_str().unwrap()][..], &arguments].concat());
+        assert_eq!(&got, list);
+        let read = installation.json(&["crl", "show", "--entries", "--file", file.to_str().unwrap()]);
+        assert_eq!((&read[0]["number"], &read[0]["octets"]), (&list["number"], &list["octets"]));
+        let is_listed = read[0]["entries"].as_array().unwrap().iter().any(|entry| entry["serial"] == revoked);
+        assert_eq!(is_listed, list == newest);
+    }
+    let piped = installation.command(&["crl", "get", "signature-1", "--number", first["number"].as_str().unwrap(), "--out", "-"]);
+    assert_eq!(piped.stdout, std::fs::read(&file).unwrap());
+    fails(&installation.command(&["crl", "get", "signature-2", "--out", "-"]), NOT_FOUND, &["signature-2"]);
+    fails(&installation.command(&["crl", "get", "signature-1", "--number", "9999", "--out", "-"]), NOT_FOUND, &["no longer kept"]);
+    fails(&installation.command(&["crl", "show", "signature-1-7"]), NOT_FOUND, &["signature-1-7"]);
 }
 
 fn settings_are_checked(installation: &Installation) {

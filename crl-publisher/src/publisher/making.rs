@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use ca_core::chain::Chain;
 use ca_core::issuer::{CaKeyId, Issuer};
@@ -57,6 +58,9 @@ pub enum PublishFault {
 
 /// So many pieces are stored in one transaction: others have their turn in between.
 const CHUNKS_AT_ONCE: usize = 1;
+
+/// After the status service could not be asked, lists go without it for so long.
+const AWAY: Duration = Duration::from_secs(10);
 
 impl Publisher {
     /// The entries are read in pages, each at another moment, with no snapshot held. Still every revocation up to the position
@@ -176,6 +180,9 @@ impl Publisher {
         let ended_by = keep_from - TimeDelta::milliseconds(1);
         let previous = scope.latest().map(|latest| self.previous(scope, latest)).transpose()?;
         let reader = self.reader.clone();
+        // Many lists in a row are not to wait each for somebody who is away.
+        let is_away = self.unreachable.is_some_and(|since| since.elapsed() < AWAY);
+        let witness = self.witness.as_deref().filter(|_| !is_away);
         let report = gate::check(GateInput {
             path: &written.path,
             issuer,
@@ -192,13 +199,16 @@ impl Publisher {
                 };
                 Ok(statuses.into_iter().map(standing).collect())
             },
-            witness: self.witness.as_deref(),
+            witness,
             sample: usize::from(self.settings.gate_sample),
         })?;
         if let Asked::Unchecked(fault) = &report.asked {
             // Lists are needed most when the status service is down.
-            metrics::counter!("tsunagi_crl_unwitnessed_total").increment(1);
             tracing::warn!(crl = scope.label(), %fault, "the status service could not be asked; the list is published without it");
+            self.unreachable = Some(Instant::now());
+        }
+        if is_away || matches!(report.asked, Asked::Unchecked(_)) {
+            metrics::counter!("tsunagi_crl_unwitnessed_total").increment(1);
         }
         Ok(report)
     }

@@ -73,6 +73,8 @@ pub struct Publisher {
     pruned_at: Option<DateTime<Utc>>,
     /// Whether the shelf lacks a list that is published.
     shelf_is_behind: bool,
+    /// When the status service could not be reached.
+    unreachable: Option<Instant>,
 }
 
 /// The longest pause between two looks at the changes, for those of other processes, and at the stop flag.
@@ -110,6 +112,7 @@ impl Publisher {
             refreshed: None,
             pruned_at: None,
             shelf_is_behind: true,
+            unreachable: None,
         })
     }
 
@@ -261,21 +264,15 @@ impl Publisher {
             fence.as_ref().map(|lease| transaction.check_lease(lease)).transpose()?;
             transaction.prune_crls(&keep, PRUNED_AT_ONCE, now)
         });
-        let pruned = match pruned {
-            Ok(pruned) => pruned,
-            Err(fault) => {
-                tracing::error!(fault = %Chain(&fault), "earlier CRLs are not removed");
-                Vec::new()
-            }
-        };
-        for list in &pruned {
-            let Some(scope) = self.scopes.get(&(list.ca_key, list.shard)) else { continue };
-            if let Err(fault) = self.shelf.remove(scope.label(), list.number) {
-                tracing::error!(fault = %Chain(&fault), "an earlier CRL is not removed");
-            }
+        let pruned = pruned.map(|pruned| pruned.len()).unwrap_or_else(|fault| {
+            tracing::error!(fault = %Chain(&fault), "earlier CRLs are not removed");
+            0
+        });
+        if let Err(fault) = self.filler.remove_what_is_not_kept() {
+            tracing::error!(fault = %Chain(&fault), "earlier CRLs are not removed from the shelf");
         }
         // A full load is followed by another at once.
-        self.pruned_at = Some(now).filter(|_| pruned.len() < PRUNED_AT_ONCE as usize);
+        self.pruned_at = Some(now).filter(|_| pruned < PRUNED_AT_ONCE as usize);
     }
 
     /// Nothing in memory is to be relied on any more.

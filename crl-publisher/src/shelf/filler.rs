@@ -127,12 +127,12 @@ impl Filler {
         Ok(faults)
     }
 
-    /// Puts regular lists on the shelf that the store keeps, and takes those away that it does not keep any more. What the store
-    /// does not know at all stays: it may have been restored from a time before them.
+    /// Puts regular lists on the shelf that the store keeps, and takes those away that it does not keep any more.
     ///
     /// # Errors
     /// See [`FillFault`].
     pub fn tidy(&mut self) -> Result<(), FillFault> {
+        self.remove_what_is_not_kept()?;
         for scope in self.reader.crl_scopes()? {
             let kept = self.reader.crls_kept(scope.ca_key, scope.shard)?;
             let Some(newest) = kept.first() else { continue };
@@ -141,7 +141,22 @@ impl Filler {
             for list in kept.iter().filter(|list| list.is_for_every_shelf() && !here.contains(&list.number)) {
                 self.fill(list)?;
             }
-            for number in here.into_iter().filter(|number| kept.iter().all(|list| list.number != *number)) {
+        }
+        Ok(())
+    }
+
+    /// Takes lists away that the store does not keep any more. What it does not know at all stays: it may have been restored from a
+    /// time before them.
+    ///
+    /// # Errors
+    /// See [`FillFault`].
+    pub fn remove_what_is_not_kept(&mut self) -> Result<(), FillFault> {
+        for scope in self.reader.crl_scopes()? {
+            let kept = self.reader.crls_kept(scope.ca_key, scope.shard)?;
+            let Some(newest) = kept.first() else { continue };
+            let label = self.expected(newest)?.label;
+            let is_kept = |number: &u64| kept.iter().any(|list| list.number == *number);
+            for number in self.shelf.numbers(&label)?.into_iter().filter(|number| !is_kept(number)) {
                 if self.reader.crl_in(scope.ca_key, scope.shard, number)?.is_some() {
                     self.shelf.remove(&label, number)?;
                 }
