@@ -109,7 +109,7 @@ pub(crate) fn test_certificates_are_what_they_are_called(installation: &Installa
 /// What the CA role saw of a revocation, in OCSP and on the list.
 pub(crate) fn revocations_are_timed(installation: &Installation, phone: &Enrolment) {
     let serial = phone.of(Kind::Signature).unwrap().serial.clone();
-    let revoked = installation.command(&["certificate", "revoke", "--serial", &serial, "--reason", "superseded", "--ticket", "a test"]);
+    let revoked = installation.command(&["certificate", "revoke", &serial, "--reason", "superseded", "--ticket", "a test"]);
     assert!(revoked.status.success(), "{}", crate::support::said(&revoked));
     let figures = until("the revocation among the figures", || {
         let figures = installation.json(&["latency", "show", "--since", "1h"]);
