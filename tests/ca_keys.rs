@@ -36,10 +36,12 @@ fn fails(installation: &Installation, arguments: &[&str], exit: i32, code: &str)
     said["error"].as_str().unwrap().to_owned()
 }
 
-/// A running installation of which every certificate is a phone's: those for relying parties' tests stand like others.
+/// A running installation that sees soon what became of a CA key, and of which every certificate is a phone's: those for relying
+/// parties' tests stand like others.
 fn without_test_certificates(store: Store) -> Installation {
     let mut installation = Installation::prepare(store);
     installation.set("ca.test_certificates.enabled", "false");
+    installation.set("status.ocsp.refresh_seconds", "1");
     installation.serve();
     installation
 }

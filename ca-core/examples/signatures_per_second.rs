@@ -24,7 +24,7 @@ fn main() {
     for key_type in [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096] {
         let label = format!("measured-{key_type}");
         let on_token = token.create_key(&label, key_type).unwrap();
-        show(key_type, "token, message or digest", &|| drop(on_token.sign(b"message").unwrap()));
+        show(key_type, "the token, message", &|| drop(on_token.sign(b"message").unwrap()));
         on_token.destroy().unwrap();
         let in_process = FileSigner::generate(key_type).unwrap();
         show(key_type, "this process, message", &|| drop(in_process.sign(b"message").unwrap()));

@@ -72,7 +72,7 @@ pub(crate) fn carry_out(plan: &Plan, progress: impl FnMut(&str)) -> Result<Setti
             failure.and(&format!("What was begun in the store {} is left there", plan.store_url))
         };
         match &plan.pkcs11 {
-            Some(pkcs11) => failure.and(&format!("CA keys that were finished on the token {} are left there", pkcs11.token)),
+            Some(pkcs11) => failure.and(&format!("If CA keys were finished on the token {}, they are left there", pkcs11.token)),
             None => failure,
         }
     })?;

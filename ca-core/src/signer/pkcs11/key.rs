@@ -141,9 +141,11 @@ fn in_der(key_type: KeyType, octets: Vec<u8>) -> Option<Vec<u8>> {
 fn generate(session: &Session, label: &str, id: &[u8], key_type: KeyType) -> cryptoki::error::Result<()> {
     let called = [Attribute::Token(true), Attribute::Label(label.into()), Attribute::Id(id.to_vec())];
     let mut public = called.to_vec();
-    public.extend([Attribute::Private(false), Attribute::Verify(true)]);
+    public.extend([Attribute::Private(false), Attribute::Verify(true), Attribute::Encrypt(false), Attribute::Wrap(false)]);
     let mut private = called.to_vec();
-    private.extend([Attribute::Private(true), Attribute::Sensitive(true), Attribute::Extractable(false), Attribute::Sign(true)]);
+    private.extend([Attribute::Private(true), Attribute::Sensitive(true), Attribute::Extractable(false)]);
+    // It signs and does nothing else.
+    private.extend([Attribute::Sign(true), Attribute::Decrypt(false), Attribute::Unwrap(false)]);
     let bits: Option<u64> = match key_type {
         KeyType::EcdsaP256 | KeyType::EcdsaP384 => None,
         KeyType::Rsa2048 => Some(2048),
