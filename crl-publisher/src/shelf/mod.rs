@@ -4,7 +4,7 @@
 //! <directory>/<label>.crl             the list in force
 //! <directory>/<label>/<number>.crl    this list and earlier ones; never changed
 //! <directory>/….crl.gz                the same lists, compressed (RFC 1952)
-//! <directory>/work/                   what is not finished
+//! <directory>/work                    what is not finished, a directory
 //! ```
 //!
 //! The label is `signature-1` for a CA key's shard 0 and `signature-1-17` for shard 17. A name appears only when its octets are on
