@@ -43,6 +43,12 @@ impl Mark {
         Ok(Self { epoch: state.epoch, position: state.position.0, crl_numbers, at: now })
     }
 
+    /// The same without the numbers of CRLs, which the RA may not read.
+    pub(crate) fn of_events(reader: &Reader, now: DateTime<Utc>) -> Result<Self, StoreFault> {
+        let state = reader.store_state()?;
+        Ok(Self { epoch: state.epoch, position: state.position.0, crl_numbers: BTreeMap::new(), at: now })
+    }
+
     /// What is lower here than in `reached`, in words; `None` if nothing is. Within one epoch everything compares; in a later one
     /// nothing is expected of positions and numbers.
     pub(crate) fn below(&self, reached: &Self) -> Option<String> {

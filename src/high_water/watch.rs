@@ -175,6 +175,7 @@ impl Watch {
             Some(reached) if self.has_looked && (reached.mark.epoch, reached.mark.position) == (state.epoch, state.position.0) => {
                 Ok(Mark { at: Utc::now(), ..reached.mark.clone() })
             }
+            _ if self.files.paths().is_empty() && self.writer.is_none() => Mark::of_events(&self.reader, Utc::now()),
             _ => Mark::of_store(&self.reader, Utc::now()),
         }
     }

@@ -9,6 +9,7 @@ mod broken_off;
 mod files;
 mod machine;
 mod observer;
+mod page;
 mod story;
 #[path = "../support/mod.rs"]
 mod support;
