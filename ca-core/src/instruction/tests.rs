@@ -186,10 +186,11 @@ fn operators_sign_what_their_role_allows() {
     let authorities = OperatorAuthorities::from_pem(&workshop.read("operators.pem")).unwrap();
     let own = issuer(CertificateKind::Authentication, 1);
     let verifier = verifier(CardAuthorities::default(), &[&own], authorities);
-    let now = Utc::now();
 
     workshop.certificate("anna", "operators", "/OU=administrator/CN=Anna", OPERATOR);
     workshop.certificate("ben", "operators", "/OU=call-centre/CN=Ben", OPERATOR);
+    // Only now: a certificate is not valid before the second in which it was made.
+    let now = Utc::now();
     let signed = verifier.verify_operator(&operators(&workshop, "anna", REVOKE), now).unwrap();
     assert_eq!((signed.operator().name.as_str(), signed.operator().role), ("Anna", Role::Administrator));
     assert_eq!(signed.key_sha256(), Sha256Digest::of(&workshop.public_key_info("anna")));
