@@ -204,6 +204,5 @@ done
 connections=64
 measure "the same, 64 connections" -s "$home/cold.lua" "$status/ocsp" -- 2 3
 echo "load average $(cut -d' ' -f1-3 /proc/loadavg)"
-unset 'servers[1]'
 awk '$1 == "VmHWM:" { printf "status service: peak memory %.0f MiB\n", $2 / 1024 }' "/proc/${servers[0]}/status"
 curl -sf "$watch/metrics" | awk '/^tsunagi_ocsp_cache_(octets|entries)/ { printf "%s %s\n", $1, $2 }'

@@ -32,6 +32,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("libsqlite3-sys", &["schema"]),
     // Listeners. The CA role has none, and the domain knows nothing of HTTP.
     ("actix-web", &["ra-api", "ocsp", "crl-publisher", "sandbox", "tsunagi"]),
+    ("actix-http", &["ocsp"]),
+    ("actix-server", &["ocsp"]),
     ("actix-tls", &["ra-api", "tsunagi"]),
     // Calls to the outside
     ("ureq", &["back-office", "ca-service", "crl-publisher", "push", "sandbox", "tsunagi"]),
