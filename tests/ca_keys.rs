@@ -138,7 +138,8 @@ on_each_database! {
         lists(&installation, 1, 1);
         let row = listed(&installation, Kind::Signature, 1);
         assert_eq!((&row["live"], &row["held"], &row["revoked"]), (&json!(0), &json!(0), &json!(1)));
-        assert_eq!(installation.json(&["ca-key", "retire", "signature", "1"])["newly_retired"], true);
+        let retired = installation.json(&["ca-key", "retire", "signature", "1"]);
+        assert_eq!((&retired["newly_retired"], &retired["key_at_hand"]), (&json!(true), &json!(true)));
         assert_eq!(installation.json(&["ca-key", "retire", "signature", "1"])["newly_retired"], false);
         assert!(listed(&installation, Kind::Signature, 1)["retired_at"].is_string());
         is_told_for_the_last_time(&installation, serial);
@@ -151,6 +152,7 @@ on_each_database! {
         let keys = installation.place().join("ca");
         std::fs::remove_file(keys.join("ca-signature-1.key.pem")).unwrap();
         assert_eq!(listed(&installation, Kind::Signature, 1)["key"], Value::Null);
+        assert_eq!(installation.json(&["ca-key", "retire", "signature", "1"])["key_at_hand"], false);
         installation.start();
         is_good_by(&installation, &installation.apply(&installation.card()), 2);
         installation.stop();

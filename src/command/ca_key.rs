@@ -210,10 +210,16 @@ fn retire(arguments: &Retire, output: Output) -> Result<(), Failure> {
         WriteError::Refused(refusal) => Failure::refused(refusal.to_string()).with_code(ca_core::refusal::Refusal::code(&refusal)),
         WriteError::Fault(fault) => Failure::store(fault),
     })?;
-    let result = json!({ "kind": kind, "generation": generation, "newly_retired": newly });
+    let at_hand = installation.vault().and_then(|vault| vault.whereabouts(kind, generation)).is_ok_and(|place| place.is_some());
+    let result = json!({ "kind": kind, "generation": generation, "newly_retired": newly, "key_at_hand": at_hand });
     output.print(&result, |_| {
         let since = if newly { "is retired" } else { "was retired before" };
-        format!("{kind}-{generation} {since}. Leave its key where it is until its final lists are published: `tsunagi crl show`.")
+        let key = if at_hand {
+            "Leave its key where it is until its final lists are published: `tsunagi crl show`."
+        } else {
+            "Its key is not here: the CA role needs it to publish the final lists."
+        };
+        format!("{kind}-{generation} {since}. {key}")
     })
 }
 
