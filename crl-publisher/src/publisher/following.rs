@@ -1,8 +1,9 @@
 //! Following what changes: scopes, lists that another leader published, and certificates' statuses.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use ca_core::chain::Chain;
 use ca_core::issuer::{CaKey, CaKeyId};
 use chrono::{DateTime, Utc};
 use schema::{EventPosition, StoreFault};
@@ -11,6 +12,9 @@ use super::latency::recorded_under;
 use super::{POLL, Publisher};
 use crate::scope::Scope;
 use crate::shelf::label;
+
+/// Lists that another publishes are looked at so often.
+const WATCH: Duration = Duration::from_secs(10);
 
 /// Changes read at a time.
 const PAGE: u32 = 5_000;
@@ -69,8 +73,7 @@ impl Publisher {
                 };
                 let ca_key = ca_keys.get(&found.ca_key).ok_or(StoreFault::Corrupt("a CRL shard of no CA key"))?;
                 let label = label(ca_key, found.shard);
-                if !self.issuers.contains_key(&found.ca_key) && latest.as_ref().is_none_or(|list| list.next_update > now) && known.is_none()
-                {
+                if !self.issuers.contains_key(&found.ca_key) && self.led.is_some() && known.is_none() {
                     tracing::warn!(crl = label, "the CA key is not at hand: its lists are not published by this process");
                 }
                 let recorded = self.reader.follower(&recorded_under(found.ca_key, found.shard))?;
@@ -85,14 +88,31 @@ impl Publisher {
         if self.seen.is_none() {
             self.begin_again()?;
         }
-        for scope in self.scopes.values().filter(|scope| !scope.is_closed()) {
+        self.tell(now);
+        Ok(())
+    }
+
+    /// How long each list in force is still good, for whoever is to be alarmed.
+    fn tell(&self, now: DateTime<Utc>) {
+        for scope in self.scopes.values() {
             let label = scope.label().to_owned();
             let endangered = scope.is_endangered(now, &self.settings);
             metrics::gauge!("tsunagi_crl_endangered", "crl" => label.clone()).set(if endangered { 1.0 } else { 0.0 });
             let next_update = scope.latest().map_or(0, |list| list.next_update.timestamp());
             metrics::gauge!("tsunagi_crl_next_update_seconds", "crl" => label).set(next_update as f64);
         }
-        Ok(())
+    }
+
+    /// Whoever does not lead tells it too, of the lists that another publishes: what was told while leading would grow old.
+    pub(super) fn watch(&mut self) {
+        if self.refreshed.is_some_and(|refreshed| refreshed.elapsed() < WATCH) {
+            return;
+        }
+        if let Err(fault) = self.refresh(self.clock.now()) {
+            tracing::warn!(fault = %Chain(&fault), "the CRL publisher cannot read the store");
+        }
+        self.forget();
+        self.refreshed = Some(Instant::now());
     }
 
     /// Every scope forgets what it noticed, because all of it will be read again.

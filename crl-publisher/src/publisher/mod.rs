@@ -122,7 +122,10 @@ impl Publisher {
         while !stop.load(Ordering::Relaxed) {
             let Some(lease) = lease() else {
                 // Another leads, and publishes: what we know will be old when it is our turn.
-                self.forget();
+                if self.led.is_some() {
+                    self.forget();
+                }
+                self.watch();
                 wake.wait_timeout(EventPosition(i64::MAX), POLL);
                 continue;
             };

@@ -35,8 +35,9 @@ pub use self::filler::{FillFault, Filler};
 pub struct Shelf {
     directory: PathBuf,
     in_force: RwLock<BTreeMap<String, Arc<ShelvedList>>>,
-    /// Within this process one list is put here at a time; a file's lock keeps other processes apart.
-    placing: Mutex<()>,
+    /// Of each label the number that this process has put here last. One list is put here at a time; a file's lock keeps other
+    /// processes apart.
+    placed: Mutex<BTreeMap<String, u64>>,
 }
 
 /// A list on the shelf.
@@ -118,7 +119,7 @@ impl Shelf {
     /// # Errors
     /// See [`ShelfFault`].
     pub fn open(directory: &Path) -> Result<Self, ShelfFault> {
-        let shelf = Self { directory: directory.to_path_buf(), in_force: RwLock::default(), placing: Mutex::new(()) };
+        let shelf = Self { directory: directory.to_path_buf(), in_force: RwLock::default(), placed: Mutex::default() };
         let work = shelf.work_directory();
         fs::create_dir_all(&work).map_err(ShelfFault::at(&work))?;
         shelf.clear_abandoned()?;
@@ -206,7 +207,7 @@ impl Shelf {
     /// # Errors
     /// See [`ShelfFault`]; nothing of it is on the shelf then.
     pub fn place(&self, expected: &Expected, finished: &Path) -> Result<(), ShelfFault> {
-        let _placing = self.lock();
+        let mut placed = self.lock();
         if self.holds(expected)? {
             remove_if_there(finished)?;
         } else {
@@ -214,7 +215,14 @@ impl Shelf {
             file.sync_all().map_err(ShelfFault::at(finished))?;
             self.name(expected, finished)?;
         }
-        self.settle(&expected.label)
+        self.settle(&expected.label)?;
+        placed.insert(expected.label.clone(), expected.number);
+        Ok(())
+    }
+
+    /// Whether this process itself has put that list here, as the last of its label.
+    pub fn has_placed(&self, label: &str, number: u64) -> bool {
+        self.lock().get(label) == Some(&number)
     }
 
     /// Puts a list on the shelf whose octets `chunks` gives to whoever takes them, in order. Nothing is done if it is there already.
@@ -227,7 +235,7 @@ impl Shelf {
         expected: &Expected,
         chunks: impl FnOnce(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), F>,
     ) -> Result<(), F> {
-        let _placing = self.lock();
+        let mut placed = self.lock();
         if !self.holds(expected)? {
             let mut part = Part::create(&self.work_directory(), &format!("{}-{}", expected.label, expected.number))?;
             let mut digest = StreamingDigest::new(DigestAlgorithm::Sha256);
@@ -242,7 +250,9 @@ impl Shelf {
             }
             self.name(expected, &path)?;
         }
-        Ok(self.settle(&expected.label)?)
+        self.settle(&expected.label)?;
+        placed.insert(expected.label.clone(), expected.number);
+        Ok(())
     }
 
     /// Compresses a list that is here, unless that has been done.
@@ -374,8 +384,8 @@ impl Shelf {
         self.directory.join(label).join(format!("{number}.crl"))
     }
 
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.placing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.placed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
