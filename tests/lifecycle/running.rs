@@ -44,7 +44,7 @@ on_each_database! {
             soon("telling the holders", || rooms.back_office.notices().len() == 12);
             let commands = |device: &str| rooms.reader.device(device).unwrap().unwrap().commands.len();
             soon("commanding the phones", || [&held, &ended, &dead].iter().all(|phone| commands(&phone.device) == 2));
-            soon("what is regular", || rooms.reader.schedules().unwrap().iter().filter(|run| run.last_finished_at.is_some()).count() == 6);
+            soon("what is regular", || rooms.reader.schedules().unwrap().iter().filter(|run| run.last_finished_at.is_some()).count() == 7);
             stop.store(true, Ordering::Relaxed);
             let begin = Instant::now();
             running.join().unwrap();
