@@ -2,8 +2,17 @@
 
 /// Under any policy.
 pub(crate) const NEVER: &[(&str, &str)] = &[
-    ("certificate_without_body", "SELECT count(*) FROM certificate WHERE id NOT IN (SELECT certificate_id FROM certificate_body)"),
-    ("certificate_without_link", "SELECT count(*) FROM certificate WHERE id NOT IN (SELECT certificate_id FROM link)"),
+    // A certificate has a body and hangs on a card, or is for relying parties to test with: one of the two, and not both.
+    (
+        "certificate_without_body",
+        "SELECT count(*) FROM certificate WHERE \
+         (id IN (SELECT certificate_id FROM certificate_body)) = (id IN (SELECT certificate_id FROM test_certificate))",
+    ),
+    (
+        "certificate_without_link",
+        "SELECT count(*) FROM certificate WHERE \
+         (id IN (SELECT certificate_id FROM link)) = (id IN (SELECT certificate_id FROM test_certificate))",
+    ),
     (
         "certificate_without_intent",
         "SELECT count(*) FROM certificate AS c WHERE NOT EXISTS \
@@ -47,7 +56,10 @@ pub(crate) const NEVER: &[(&str, &str)] = &[
         "SELECT CASE WHEN (SELECT count(*) FROM spent_challenge) < (SELECT count(*) FROM application WHERE state = 2) THEN 1 ELSE 0 END",
     ),
     ("certificate_without_phone", "SELECT count(*) FROM application WHERE state = 2 AND device_id IS NULL"),
-    ("key_not_certified_once", "SELECT abs((SELECT count(*) FROM certified_key) - (SELECT count(*) FROM certificate))"),
+    (
+        "key_not_certified_once",
+        "SELECT abs((SELECT count(*) FROM certified_key) + (SELECT count(*) FROM test_certificate) - (SELECT count(*) FROM certificate))",
+    ),
 ];
 
 /// Where certificates follow their cards, as they do under JPKI's rules of life.
