@@ -299,7 +299,7 @@ fn output_is_json_everywhere(installation: &mut Installation, sandbox: &Path) {
         crls[0]["entries"].as_array()?.iter().any(|entry| entry["serial"] == serial).then_some(())
     });
     assert_eq!(installation.json(&["crl", "show"]).as_array().unwrap().len(), 2);
-    lists_are_shown_listed_and_written_to_files(&installation, serial);
+    lists_are_shown_listed_and_written_to_files(installation, serial);
     assert_eq!(installation.json(&["settings", "check"])["settings"], "sound");
     assert_eq!(installation.json(&["settings", "show"])["ra"]["name"], "ra.test");
     let upgrade = installation.command(&["store", "upgrade"]);

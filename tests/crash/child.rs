@@ -9,7 +9,6 @@ use ca_core::digest::Sha256Digest;
 use ca_core::serial::SerialNumber;
 use ca_service::IssuanceStep;
 use chrono::Utc;
-use crl_publisher::Cause;
 use schema::application::NewApplication;
 use schema::card_event::{CardChange, CardEvent, CardEventSource};
 use schema::{Pending, StoreFault};
@@ -135,6 +134,5 @@ fn in_the_stores_terms(item: FeedItem) -> CardEvent {
 
 fn publish(outfit: &Outfit) {
     let ca = outfit.ca(CaWish { before_signing: Some(Arc::new(die)), ..CaWish::named("to be killed while it publishes") }).leading();
-    let first = ca.database.reader().ca_keys().unwrap()[0].id();
-    ca.publisher().publish(first, Cause::Revocation, Some(&ca.lease())).unwrap();
+    ca.publisher().run_once(Some(&ca.lease())).unwrap();
 }

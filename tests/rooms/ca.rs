@@ -154,14 +154,14 @@ impl Ca {
         self.issuers.iter().map(appoint).collect()
     }
 
-    /// A publisher of CRLs in this process.
+    /// A publisher of CRLs in this process, which waits for nothing: each change makes a list due at once.
     pub fn publisher(&self) -> Publisher {
         let parts = PublisherParts {
             issuers: self.issuers.clone(),
             reader: self.database.reader(),
             writer: self.database.writer(),
             clock: Arc::clone(&self.clock) as _,
-            settings: CrlSettings::default(),
+            settings: CrlSettings { delay_milliseconds: 0, interval_seconds: 0, rest_multiple: 0, ..CrlSettings::default() },
             shelf: Arc::clone(&self.shelf),
             witness: None,
             steps: Arc::new(NoPublishSteps),
