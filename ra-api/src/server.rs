@@ -176,7 +176,7 @@ mod tests {
         let verifying = BTreeSet::from(["/v1/verifier/lookups", "/v1/verifier/pseudonyms"]);
         let reading_and_instructing =
             allowed[&Role::Auditor].union(&BTreeSet::from(["/v1/challenges", "/v1/instructions"])).copied().collect();
-        assert_eq!(allowed[&Role::BackOffice], BTreeSet::from(["/v1/card-events"]));
+        assert_eq!(allowed[&Role::BackOffice], BTreeSet::from(["/v1/card-events", "/v1/latency"]));
         assert_eq!(allowed[&Role::CallCentre], reading_and_instructing);
         assert_eq!(allowed[&Role::Verifier], verifying);
         assert_eq!(allowed[&Role::Administrator].len(), operators.len() - 3);

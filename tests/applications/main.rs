@@ -42,7 +42,10 @@ enum Refusing {
 
 impl Scene {
     fn set(store: Store) -> Self {
-        let installation = Installation::serving(store);
+        let mut installation = Installation::prepare(store);
+        // Every event after the first is then an application's doing.
+        installation.set("ca.test_certificates.enabled", "false");
+        installation.serve();
         let (reader, phone, http, card) = (installation.reader(), installation.phone(), installation.stranger(), installation.card());
         Self { installation, reader, phone, http, card }
     }
