@@ -56,9 +56,6 @@ pub enum PublishFault {
     ScheduleEnded,
 }
 
-/// So many pieces are stored in one transaction: others have their turn in between.
-const CHUNKS_AT_ONCE: usize = 1;
-
 /// After the status service could not be asked, lists go without it for so long.
 const AWAY: Duration = Duration::from_secs(10);
 
@@ -150,8 +147,7 @@ impl Publisher {
         file: &Path,
     ) -> Result<WrittenList, PublishFault> {
         let mut writer = ListWriter::begin(&file.with_extension("entries"))?;
-        // The store lists what ends after a moment, in milliseconds; whatever ends at `keep_from` itself stays too.
-        let ended_by = keep_from - TimeDelta::milliseconds(1);
+        let ended_by = ended_by(keep_from);
         let (ca_key, shard, page) = (scope.ca_key(), scope.shard(), self.settings.page_entries);
         let mut after: Option<SerialNumber> = None;
         loop {
@@ -177,7 +173,7 @@ impl Publisher {
         position: schema::EventPosition,
     ) -> Result<GateReport, PublishFault> {
         let (ca_key, shard) = (scope.ca_key(), scope.shard());
-        let ended_by = keep_from - TimeDelta::milliseconds(1);
+        let ended_by = ended_by(keep_from);
         let previous = scope.latest().map(|latest| self.previous(scope, latest)).transpose()?;
         let reader = self.reader.clone();
         // Many lists in a row are not to wait each for somebody who is away.
@@ -231,25 +227,15 @@ impl Publisher {
     fn store(&self, ca_key: CaKeyId, number: u64, file: &Path, report: &GateReport, lease: Option<&Lease>) -> Result<(), PublishFault> {
         let mut file = File::open(file)?;
         let mut digest = StreamingDigest::new(DigestAlgorithm::Sha256);
-        let mut sequence = 0;
-        loop {
-            let mut chunks = Vec::with_capacity(CHUNKS_AT_ONCE);
-            while chunks.len() < CHUNKS_AT_ONCE {
-                let mut chunk = Vec::with_capacity(CRL_CHUNK_OCTETS);
-                file.by_ref().take(CRL_CHUNK_OCTETS as u64).read_to_end(&mut chunk)?;
-                if chunk.is_empty() {
-                    break;
-                }
-                digest.update(&chunk);
-                chunks.push((sequence, chunk));
-                sequence += 1;
-            }
-            if chunks.is_empty() {
+        // Each piece in a transaction of its own: others have their turn in between, and one piece is in memory.
+        for sequence in 0.. {
+            let mut chunk = Vec::with_capacity(CRL_CHUNK_OCTETS);
+            file.by_ref().take(CRL_CHUNK_OCTETS as u64).read_to_end(&mut chunk)?;
+            if chunk.is_empty() {
                 break;
             }
-            self.fenced(lease, move |transaction| {
-                chunks.iter().try_for_each(|(sequence, chunk)| transaction.append_crl_chunk(ca_key, number, *sequence, chunk))
-            })?;
+            digest.update(&chunk);
+            self.fenced(lease, move |transaction| transaction.append_crl_chunk(ca_key, number, sequence, &chunk))?;
             self.steps.reached(PublishStep::Storing);
         }
         if digest.finish().as_bytes() == report.sha256.as_bytes() { Ok(()) } else { Err(PublishFault::FileChanged) }
@@ -287,4 +273,9 @@ impl Publisher {
             work(transaction)
         })
     }
+}
+
+/// The store lists what ends after a moment, in milliseconds; whatever ends at `keep_from` itself stays too.
+fn ended_by(keep_from: DateTime<Utc>) -> DateTime<Utc> {
+    keep_from - TimeDelta::milliseconds(1)
 }

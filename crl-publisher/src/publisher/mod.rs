@@ -65,9 +65,9 @@ pub struct Publisher {
     scopes: BTreeMap<(CaKeyId, u16), Scope>,
     /// Changes up to here were looked at; `None` before the first look.
     seen: Option<EventPosition>,
-    /// The database is the same, and not restored from an earlier one.
+    /// The store's epoch when it was looked at last: in another, what was noticed counts for nothing. `None` before the first look.
     epoch: Option<u64>,
-    /// Under which lease's epoch this process leads; 0 without one.
+    /// The epoch of the lease under which this process leads, 0 if it publishes without one; `None` if it does not lead.
     led: Option<i64>,
     refreshed: Option<Instant>,
     pruned_at: Option<DateTime<Utc>>,
@@ -191,7 +191,7 @@ impl Publisher {
             return Err(StoreFault::Misuse("no issuer of that scope").into());
         };
         let label = scope.label().to_owned();
-        let clock_free = Instant::now();
+        let work = Instant::now();
         match self.make(&issuer, &scope, cause, lease) {
             Ok(published) => {
                 let ended = self.clock.now();
@@ -203,7 +203,7 @@ impl Publisher {
                 }
                 metrics::counter!("tsunagi_crl_published_total", "crl" => label.clone(), "cause" => cause.as_str()).increment(1);
                 metrics::gauge!("tsunagi_crl_entries", "crl" => label.clone()).set(published.list.entries as f64);
-                metrics::histogram!("tsunagi_crl_publish_seconds", "crl" => label.clone()).record(clock_free.elapsed().as_secs_f64());
+                metrics::histogram!("tsunagi_crl_publish_seconds", "crl" => label.clone()).record(work.elapsed().as_secs_f64());
                 let (number, entries) = (published.list.number, published.list.entries);
                 tracing::info!(crl = label, number, entries, cause = cause.as_str(), "CRL published");
                 Ok(published)
