@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds certificates, CRLs and OCSP responses against pkilint.
 
-    judge.py DIR [--allowed FILE] [--output text|json]
+    judge.py DIR [--expect SUBJECT...] [--allowed FILE] [--output text|json]
 
 DIR is a directory as `tsunagi demo --dir` fills it (its `artifacts`): what is judged is found by name.
 
@@ -10,7 +10,7 @@ DIR is a directory as `tsunagi demo --dir` fills it (its `artifacts`): what is j
     crl-*.crl                CRLs, DER or PEM
 
 A smartphone or responder certificate is also held against the CA certificate of its kind. The card's own certificates are not
-judged: they imitate another issuer's, faults included.
+judged: they imitate another issuer's, faults included. DIR must have something of each subject that is expected: by default of all.
 
 Every finding of severity WARNING, ERROR or FATAL fails, unless the file of allowed findings names it with a reason.
 Exit status: 0 clean, 1 findings, 2 nothing or too little to judge.
@@ -86,9 +86,14 @@ def judge(directory, workspace):
         yield "certificate", path.name, lint(lint_pkix_cert.main, path)
 
     issued = [(path.name, path) for path in sorted(directory.glob("phone-*.pem")) if not path.name.endswith(".key.pem")]
+    responders = set()
     for path in sorted(directory.glob("ocsp-*.der")):
         yield "ocsp", path.name, lint(lint_ocsp_response.main, path)
         for number, der in enumerate(responder_certificates(path), start=1):
+            # One responder signs many answers.
+            if (kind_of(path), der) in responders:
+                continue
+            responders.add((kind_of(path), der))
             extracted = workspace / f"{path.stem}-responder-{number}.der"
             extracted.write_bytes(der)
             issued.append((f"{path.name}, certificate {number}", extracted))
@@ -104,6 +109,7 @@ def judge(directory, workspace):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=pathlib.Path)
+    parser.add_argument("--expect", nargs="+", choices=SUBJECTS, default=SUBJECTS)
     parser.add_argument("--allowed", type=pathlib.Path, default=pathlib.Path(__file__).with_name("pkilint-allowed.txt"))
     parser.add_argument("--output", choices=("text", "json"), default="text")
     arguments = parser.parse_args()
@@ -120,7 +126,7 @@ def main():
                 else:
                     failures.append({"subject": subject, "name": name, "severity": severity, "code": code, "place": place, "message": message})
 
-    missing = [subject for subject, count in judged.items() if count == 0]
+    missing = [subject for subject in arguments.expect if judged[subject] == 0]
     if arguments.output == "json":
         print(json.dumps({"judged": judged, "failures": failures, "allowed": sorted(passed_over), "missing": missing}, indent=2))
     else:

@@ -1,5 +1,6 @@
-//! OpenSSL and GnuTLS, on lists of every sort.
+//! OpenSSL, GnuTLS and pkilint, on lists of every sort.
 
+use std::path::Path;
 use std::process::Command;
 
 use ca_core::kind::CertificateKind;
@@ -44,7 +45,8 @@ fn openssl_verifies_lists_of_every_type_of_key_and_reads_what_was_written() {
 }
 
 #[test]
-fn openssl_and_gnutls_accept_every_sort_of_list() {
+fn openssl_gnutls_and_pkilint_accept_every_sort_of_list() {
+    let lists = tempfile::tempdir().unwrap();
     let now = Utc::now().trunc_subsecs(0);
     let soon = Heading { number: 1, this_update: now, next_update: now + TimeDelta::hours(1) };
     let last = Heading { number: u64::MAX, next_update: Heading::NEVER, ..soon };
@@ -68,7 +70,16 @@ fn openssl_and_gnutls_accept_every_sort_of_list() {
         let said = certtool(&house, &der);
         assert!(said.contains("Verification output: Verified"), "{sort}: {said}");
         assert!(said.contains(gnutls), "{sort}: {said}");
+        std::fs::write(lists.path().join(format!("crl-signature-{}.crl", sort.replace(' ', "-"))), der).unwrap();
     }
+    pkilint_finds_nothing(lists.path());
+}
+
+fn pkilint_finds_nothing(lists: &Path) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/pkilint-judge");
+    let output = Command::new(script).arg(lists).args(["--expect", "crl"]).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("7 × crl, 0 × ocsp; findings: 0"), "{said}");
 }
 
 /// What GnuTLS says of a list, and of its signature by the CA certificate, now.
