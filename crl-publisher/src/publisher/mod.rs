@@ -204,8 +204,20 @@ impl Publisher {
                 metrics::counter!("tsunagi_crl_published_total", "crl" => label.clone(), "cause" => cause.as_str()).increment(1);
                 metrics::gauge!("tsunagi_crl_entries", "crl" => label.clone()).set(published.list.entries as f64);
                 metrics::histogram!("tsunagi_crl_publish_seconds", "crl" => label.clone()).record(work.elapsed().as_secs_f64());
-                let (number, entries) = (published.list.number, published.list.entries);
-                tracing::info!(crl = label, number, entries, cause = cause.as_str(), "CRL published");
+                let (number, report) = (published.list.number, &published.report);
+                let compared = report.compared.unwrap_or_default();
+                tracing::info!(
+                    crl = label,
+                    number,
+                    cause = cause.as_str(),
+                    entries = report.entries,
+                    counted_at = report.position.0,
+                    new = compared.new,
+                    holds_changed = compared.holds_changed,
+                    lifted = compared.lifted,
+                    expired = compared.expired,
+                    "CRL published"
+                );
                 Ok(published)
             }
             Err(fault) => {
