@@ -135,6 +135,34 @@ fn every_kind_of_answer_stands_before_openssl_gnutls_and_pkilint() {
     judged(&retired, FINAL, &directory.path().join("retired"));
 }
 
+#[test]
+fn what_says_why_there_is_no_answer_is_understood_by_all_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let verifiers = support::Verifiers::new();
+    let for_verifiers =
+        House::with(TestDatabase::sqlite(), OcspSettings::default(), |service| service.for_requestors(verifiers.requestors()));
+    let (house, other) = (house(), house());
+    for house in [&house, &for_verifiers] {
+        house.service.look().unwrap();
+    }
+    other.service.store_went_back(true);
+    let asked = |of: &House| of.service.reply(&of.ask(GOOD)).der;
+    for (name, answer, openssl) in [
+        ("malformedRequest", house.service.reply(b"0").der, "malformedrequest (1)"),
+        ("unauthorized", house.service.reply(&other.ask(GOOD)).der, "unauthorized (6)"),
+        ("sigRequired", asked(&for_verifiers), "sigrequired (5)"),
+        ("tryLater", asked(&other), "trylater (3)"),
+    ] {
+        let file = format!("ocsp-signature-{name}.der");
+        std::fs::write(directory.path().join(&file), answer).unwrap();
+        let (held, said) = try_run(directory.path(), "openssl", &["ocsp", "-respin", &file, "-noverify"]);
+        assert!(!held && said.contains(openssl), "{name}: {said}");
+        let said = run(directory.path(), "ocsptool", &["--response-info", "--load-response", &file]);
+        assert!(said.contains(&format!("Response Status: {name}")), "{name}: {said}");
+    }
+    pkilint_finds_nothing(directory.path(), &["ocsp"]);
+}
+
 fn judged(house: &House, kinds: &[Kind], directory: &Path) {
     std::fs::create_dir(directory).unwrap();
     house.ca.write_pem(&directory.join("ca-signature.pem"));
@@ -149,15 +177,20 @@ fn judged(house: &House, kinds: &[Kind], directory: &Path) {
         openssl_agrees(directory, kind);
         gnutls_agrees(directory, kind);
     }
-    pkilint_finds_nothing(directory);
+    pkilint_finds_nothing(directory, &["ocsp", "certificate", "chain"]);
 }
 
 fn run(directory: &Path, program: &str, arguments: &[&str]) -> String {
+    let (held, said) = try_run(directory, program, arguments);
+    assert!(held, "{program} {arguments:?}: {said}");
+    said
+}
+
+/// Whether it succeeded, and what it said.
+fn try_run(directory: &Path, program: &str, arguments: &[&str]) -> (bool, String) {
     let output = process::Command::new(program).args(arguments).current_dir(directory).env("TZ", "UTC").output();
     let output = output.unwrap_or_else(|error| panic!("{program}: {error}; scripts/test installs it"));
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{program} {arguments:?}: {said}");
-    said
+    (output.status.success(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
 }
 
 fn openssl_agrees(directory: &Path, kind: &Kind) {
@@ -195,8 +228,8 @@ fn gnutls_agrees(directory: &Path, kind: &Kind) {
     assert!(verified.contains("Verifying OCSP Response: Success"), "{}: {verified}", kind.name);
 }
 
-fn pkilint_finds_nothing(directory: &Path) {
+fn pkilint_finds_nothing(directory: &Path, expected: &[&str]) {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scripts/pkilint-judge");
-    let said = run(directory, script.to_str().unwrap(), &[".", "--expect", "ocsp", "certificate", "chain"]);
+    let said = run(directory, script.to_str().unwrap(), &[&[".", "--expect"], expected].concat());
     assert!(said.contains("findings: 0"), "{said}");
 }
