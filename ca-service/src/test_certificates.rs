@@ -29,6 +29,7 @@ impl CaRole {
         if !self.settings.life.test_certificates.enabled {
             return Ok(0);
         }
+        self.open_shards()?;
         let known = self.reader.test_certificates()?;
         let mut made = 0;
         for issuer in self.issuers.values() {

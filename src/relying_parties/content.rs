@@ -238,21 +238,19 @@ fn measured(reader: &Reader, stage: LatencyStage, now: DateTime<Utc>) -> Result<
     })
 }
 
-/// Of the issuing key of each kind, those that are what they are to be examples of.
+/// For each kind and status the one of the newest CA key that is what it is to be an example of: after a change of key those of the
+/// key before it, until there are new ones.
 fn tests(reader: &Reader, ca_keys: &[CaKey], now: DateTime<Utc>) -> Result<Vec<(CertificateKind, TestCertificate)>, StoreFault> {
-    let all = reader.test_certificates()?;
-    let issuing = CertificateKind::ALL
-        .into_iter()
-        .filter_map(|kind| ca_keys.iter().filter(|ca_key| ca_key.kind() == kind).max_by_key(|ca_key| ca_key.generation()));
-    let mut tests = Vec::new();
-    for ca_key in issuing {
-        for test in all.iter().filter(|test| test.ca_key == ca_key.id()) {
-            if (test.not_after < now) == (test.status == TestStatus::Expired) {
-                tests.push((ca_key.kind(), test.clone()));
-            }
+    let mut newest = BTreeMap::new();
+    for test in reader.test_certificates()? {
+        let Some(ca_key) = ca_keys.iter().find(|ca_key| ca_key.id() == test.ca_key) else { continue };
+        let place = (ca_key.kind(), test.status);
+        let is_newer = newest.get(&place).is_none_or(|(generation, _)| *generation < ca_key.generation());
+        if (test.not_after < now) == (test.status == TestStatus::Expired) && is_newer {
+            newest.insert(place, (ca_key.generation(), test));
         }
     }
-    Ok(tests)
+    Ok(newest.into_iter().map(|((kind, _), (_, test))| (kind, test)).collect())
 }
 
 fn told_test(kind: CertificateKind, test: &TestCertificate, status_url: &str) -> Test {

@@ -12,6 +12,11 @@ use crate::support::{Installation, until};
 
 /// Four lists for each CA key: every certificate names one of them, is looked for there, and found there when it is revoked.
 pub(crate) fn each_certificate_is_on_the_list_that_it_names(installation: &Installation) {
+    // Those for relying parties are made before anybody applied, and name shards as well.
+    until("test certificates of both kinds", || {
+        let certificates = installation.certificates();
+        (certificates.iter().filter(|certificate| certificate["test"] == true).count() == 8).then_some(())
+    });
     let phones: Vec<Enrolment> = (0..6).map(|_| installation.apply(&installation.card())).collect();
     let own: Vec<&Enrolled> = phones.iter().map(|phone| phone.of(Kind::Signature).unwrap()).collect();
     let ca = installation.ca(Kind::Signature);
