@@ -4,6 +4,7 @@
 # A store with CERTIFICATES certificates (100,000), a tenth of them revoked; the status service alone on it; nginx serving a file with the octets of
 # an answer; and wrk (2 threads, CONNECTIONS connections, 16) against both, SECONDS_EACH (10) seconds each:
 #   the same GET, the same POST, the same GET at half of that load, POST with a nonce of its own each, POST about certificates never asked about before.
+# With WRK2 naming wrk2 (github.com/giltene/wrk2), which sends at a constant rate, nginx and ours are asked at half of that load in this way too.
 # Needs nginx, wrk, curl, openssl and python3. How the certificates are made: schema/examples/population.rs says so when it is done.
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 for tool in nginx wrk curl openssl python3; do
@@ -197,6 +198,18 @@ for step in 1 2 3 4; do
 done
 measure "hot GET, half load" -s "$home/half.lua" "$status/ocsp/$path" -- "$share"
 printf '    %s of the full load\n' "$(of "$rate" "$get")"
+# By the clock and not by the answers: from the moment of sending, and from the moment at which the request was due, which is later than that
+# by what the client's timer (1 ms) and its share of the processors are late.
+if [ -n "${WRK2:-}" ]; then
+    for address in "$beside/answer" "$status/ocsp/$path"; do
+        "$WRK2" -t2 "-c$connections" "-d${each}s" "-R$((get / 2))" --u_latency "$address" >"$home/wrk2.log"
+        awk -v name="$([ "$address" = "$beside/answer" ] && echo "nginx, a file" || echo "hot GET")" '
+            $1 == "50.000%" { half[++n] = $2 }
+            $1 == "99.000%" { most[n] = $2 }
+            $1 == "Requests/sec:" { printf "%-28s %8d requests/s, sent to answered: 50%% %s, 99%% %s; due to answered: 50%% %s, 99%% %s\n",
+                name ", constant rate", $2, half[2], most[2], half[1], most[1] }' "$home/wrk2.log"
+    done
+fi
 measure "POST with nonces" -s "$home/nonce.lua" "$status/ocsp"
 # As long as there are certificates enough that were never asked about: a third for each run.
 most=$(($(stat -c %s "$home/cold.der") / $(stat -c %s "$home/hot.der") / 3 / 30000))
@@ -208,5 +221,5 @@ done
 connections=64
 measure "the same, 64 connections" -s "$home/cold.lua" "$status/ocsp" -- 2 3
 echo "load average $(cut -d' ' -f1-3 /proc/loadavg)"
-awk '$1 == "VmHWM:" { printf "status service: peak memory %.0f MiB\n", $2 / 1024 }' "/proc/${servers[0]}/status"
+awk '/^Vm(HWM|RSS):/ { printf "status service: %s %.0f MiB\n", $1, $2 / 1024 }' "/proc/${servers[0]}/status"
 curl -sf "$watch/metrics" | awk '/^tsunagi_ocsp_cache_(octets|entries)/ { printf "%s %s\n", $1, $2 }'
