@@ -42,8 +42,9 @@ pub struct Scope {
     retired: bool,
     latest: Option<PublishedCrl>,
     waiting: Option<Waiting>,
-    /// No list is made at once before this moment.
+    /// No list is made at once before this moment, and for so long after the last one.
     rest_until: DateTime<Utc>,
+    rest: TimeDelta,
     failures: u32,
     retry_at: Option<DateTime<Utc>>,
     /// How long revocations took was recorded up to here.
@@ -90,6 +91,7 @@ impl Scope {
             latest,
             waiting: None,
             rest_until: DateTime::UNIX_EPOCH,
+            rest: TimeDelta::zero(),
             failures: 0,
             retry_at: None,
             unlisted: Moments::default(),
@@ -154,7 +156,7 @@ impl Scope {
             _ => return,
         };
         let is_listed = self.latest.as_ref().is_some_and(|latest| change.position <= latest.event_position);
-        if change.kind != StatusChangeKind::Released && change.position > self.recorded {
+        if change.kind != StatusChangeKind::Released && change.position > self.recorded && !change.is_test {
             if is_listed { self.listed.add(change.at) } else { self.unlisted.add(change.at) }
         }
         if !is_listed && (urgent || at_once == AtOnce::Any) {
@@ -167,6 +169,7 @@ impl Scope {
     pub fn published(&mut self, latest: PublishedCrl, began: DateTime<Utc>, ended: DateTime<Utc>, settings: &CrlSettings) {
         let took = (ended - began).max(TimeDelta::zero());
         self.rest_until = (began + settings.interval()).max(ended + took * i32::from(settings.rest_multiple));
+        self.rest = self.rest_until - ended;
         self.latest = Some(latest);
         self.waiting = None;
         self.failures = 0;
@@ -198,14 +201,19 @@ impl Scope {
         std::mem::take(&mut self.listed)
     }
 
-    /// Whether the list in force ends so soon that somebody should know: half of the overlap is gone.
+    /// Whether somebody should know: the list in force ends soon, half of the overlap is gone, or it is of a time to come.
     pub fn is_endangered(&self, now: DateTime<Utc>, settings: &CrlSettings) -> bool {
-        self.latest.as_ref().is_none_or(|latest| latest.next_update - now < settings.overlap() / 2)
+        self.is_ahead(now) || self.latest.as_ref().is_none_or(|latest| latest.next_update - now < settings.overlap() / 2)
+    }
+
+    /// Whether the list in force, which another is to follow, was made by a clock that was ahead.
+    pub fn is_ahead(&self, now: DateTime<Utc>) -> bool {
+        !self.is_closed() && self.latest.as_ref().is_some_and(|latest| is_ahead(latest.this_update, now))
     }
 
     /// The list that is due at `now`, if one is.
     pub fn due(&self, now: DateTime<Utc>, schedule: &Schedule, settings: &CrlSettings) -> Option<Due> {
-        if self.is_closed() || self.retry_at.is_some_and(|retry_at| now < retry_at) {
+        if self.is_closed() || self.retry_from(now, settings).is_some() {
             return None;
         }
         let urgent = self.waiting.is_some_and(|waiting| waiting.urgent);
@@ -221,10 +229,10 @@ impl Scope {
         if self.retired {
             return due(CrlCause::Final, latest.this_update);
         }
-        if schedule.last_until(now).is_some_and(|regular| latest.this_update < regular) {
+        if self.is_ahead(now) || schedule.last_until(now).is_some_and(|regular| latest.this_update < regular) {
             return due(CrlCause::Regular, latest.this_update);
         }
-        let waiting = self.waiting.filter(|waiting| self.at_once_from(waiting, settings) <= now)?;
+        let waiting = self.waiting.filter(|waiting| self.at_once_from(waiting, now, settings) <= now)?;
         due(CrlCause::Revocation, waiting.since)
     }
 
@@ -233,17 +241,33 @@ impl Scope {
         if self.is_closed() {
             return None;
         }
-        if self.retry_at.is_some_and(|retry_at| now < retry_at) {
-            return self.retry_at;
+        if let Some(retry_at) = self.retry_from(now, settings) {
+            return Some(retry_at);
         }
-        let Some(latest) = self.latest.as_ref().filter(|_| !self.retired) else { return Some(now) };
-        let at_once = self.waiting.map(|waiting| self.at_once_from(&waiting, settings));
+        let Some(latest) = self.latest.as_ref().filter(|_| !self.retired && !self.is_ahead(now)) else { return Some(now) };
+        let at_once = self.waiting.map(|waiting| self.at_once_from(&waiting, now, settings));
         [schedule.next_after(latest.this_update), at_once].into_iter().flatten().min()
     }
 
-    fn at_once_from(&self, waiting: &Waiting, settings: &CrlSettings) -> DateTime<Utc> {
-        (waiting.since + settings.delay()).max(self.rest_until)
+    /// When the next attempt is, if there is still time until then. One further away than any was put off by a clock that was ahead.
+    fn retry_from(&self, now: DateTime<Utc>, settings: &CrlSettings) -> Option<DateTime<Utc>> {
+        self.retry_at.filter(|retry_at| now < *retry_at && *retry_at <= now + settings.longest_retry())
     }
+
+    /// What a clock that was ahead has put off is not waited for.
+    fn at_once_from(&self, waiting: &Waiting, now: DateTime<Utc>, settings: &CrlSettings) -> DateTime<Utc> {
+        let delayed = if waiting.since <= now { waiting.since + settings.delay() } else { now };
+        let rested = if self.rest_until <= now + self.rest { self.rest_until } else { now };
+        delayed.max(rested)
+    }
+}
+
+/// A list whose thisUpdate lies further in the future than this was made by a clock that was ahead.
+const AHEAD: TimeDelta = TimeDelta::minutes(1);
+
+/// Whether a list of that thisUpdate was made by a clock that was ahead of the one that says `now`.
+pub(crate) fn is_ahead(this_update: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    this_update - now > AHEAD
 }
 
 /// What was published before anything was recorded is not recorded any more.

@@ -143,6 +143,9 @@ pub enum SettingsRefusal {
 /// CA/Browser Forum Baseline Requirements 4.9.7: a CRL is good for 10 days at most.
 const LONGEST_LIFE_SECONDS: u32 = 864_000;
 
+/// The same.
+pub(crate) const LONGEST_LIFE: TimeDelta = TimeDelta::seconds(LONGEST_LIFE_SECONDS as i64);
+
 impl CrlSettings {
     /// Checks each setting, and those that belong together; gives the schedule as understood.
     ///

@@ -48,6 +48,8 @@ pub struct StatusChange {
     pub shard: u16,
     /// What happened.
     pub kind: StatusChangeKind,
+    /// Whether it is a test certificate, which nobody holds.
+    pub is_test: bool,
     /// Why it is revoked or held at the time of reading, if it is: of a revocation, its reason, which is for ever.
     pub reason: Option<RevocationReason>,
 }
@@ -59,7 +61,8 @@ impl Reader {
         self.read(|session| {
             // Read first: whatever has a position up to this one is committed, and seen by what is read next.
             let until = event::position(session)?.0.min(position.0.saturating_add(SPAN));
-            let changes = sql("SELECT e.position, e.at, c.ca_key_id, c.serial, c.shard, e.kind, c.reason FROM event AS e \
+            let changes = sql("SELECT e.position, e.at, c.ca_key_id, c.serial, c.shard, e.kind, c.reason, \
+                 CASE WHEN EXISTS (SELECT 1 FROM test_certificate AS t WHERE t.certificate_id = c.id) THEN 1 ELSE 0 END FROM event AS e \
                  CROSS JOIN certificate AS c WHERE e.position > ? AND e.position <= ? AND c.id = e.certificate_id \
                  AND e.kind IN ('certificate.issued', 'certificate.held', 'certificate.hold_added', 'certificate.hold_lifted', \
                  'certificate.released', 'certificate.revoked', 'certificate.expired') ORDER BY e.position LIMIT ?")
@@ -75,6 +78,7 @@ impl Reader {
                     shard: codes::shard(row.small()?)?,
                     kind: kind(&row.text()?)?,
                     reason: row.optional_small()?.map(codes::reason).transpose()?,
+                    is_test: row.int()? == 1,
                 })
             })?;
             let is_full = changes.len() >= limit as usize;

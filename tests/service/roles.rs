@@ -103,6 +103,7 @@ pub(crate) fn hold_and_release_as_processes_of_their_own() {
     let reader = installation.reader();
     let lease = reader.lease("ca").unwrap().unwrap();
     assert_eq!((&lease.owner, lease.epoch), (&leader.owner, leader.epoch));
+    assert!(first.said().contains("CRL published"), "{}", first.said());
     assert!(!second.said().contains("CRL published"), "{}", second.said());
     // Stopped in good order it gives up the lead, and the second goes on with all of it.
     assert!(first.stop().success());

@@ -11,6 +11,7 @@ use super::sample::Sample;
 use super::{AskStore, Certificates, GateFault, PreviousList, Standing, open};
 use crate::list::Heading;
 use crate::read_back::ReadBack;
+use crate::scope::is_ahead;
 
 /// What differs from the list before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,7 +56,9 @@ impl<'a> Comparison<'a> {
         if previous.head().issuer != ca_key.subject_name_der() {
             return Err(GateFault::NotTheListBefore("issuer"));
         }
-        if heading.this_update < previous.head().this_update {
+        // One that lies in the future was made by a clock that was ahead: it must be followed all the same, and numbers tell lists apart.
+        let before = previous.head().this_update;
+        if heading.this_update < before && !is_ahead(before, heading.this_update) {
             return Err(GateFault::Older);
         }
         let ahead = previous.next_entry().map_err(GateFault::PreviousUnreadable)?;

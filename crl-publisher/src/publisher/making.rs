@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ca_core::chain::Chain;
 use ca_core::issuer::{CaKeyId, Issuer};
+use ca_core::ocsp::WitnessFault;
 use ca_core::serial::SerialNumber;
 use ca_core::signer::{DigestAlgorithm, StreamingDigest};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
@@ -18,7 +19,8 @@ use super::Publisher;
 use super::steps::PublishStep;
 use crate::gate::{self, Asked, GateFault, GateInput, GateReport, PreviousList, Standing};
 use crate::list::{Heading, ListFault, ListWriter, WrittenList};
-use crate::scope::Scope;
+use crate::scope::{Scope, is_ahead};
+use crate::settings::LONGEST_LIFE;
 use crate::shelf::{Expected, FillFault, ShelfFault};
 
 /// A list that was published.
@@ -51,6 +53,9 @@ pub enum PublishFault {
     /// The file is no longer what the gate let through.
     #[error("the new list's file is not the one that was let through")]
     FileChanged,
+    /// The clock has leapt since it was looked at.
+    #[error("the clock has leapt: {0} would be the new list's thisUpdate")]
+    Clock(DateTime<Utc>),
     /// The schedule has no time left to come.
     #[error("the schedule has no time left to come")]
     ScheduleEnded,
@@ -72,6 +77,9 @@ impl Publisher {
         lease: Option<&Lease>,
     ) -> Result<Published, PublishFault> {
         let now = self.clock.now();
+        if !self.steady.allows(now, Instant::now()) {
+            return Err(PublishFault::Clock(now));
+        }
         let next_update = match cause {
             CrlCause::Final => Heading::NEVER,
             _ => self.schedule.next_after(now).ok_or(PublishFault::ScheduleEnded)?.trunc_subsecs(0) + self.settings.overlap(),
@@ -99,7 +107,7 @@ impl Publisher {
         lease: Option<&Lease>,
     ) -> Result<Published, PublishFault> {
         let event_position = self.noticed()?;
-        let keep_from = self.keep_from(scope.latest());
+        let keep_from = self.keep_from(scope.latest(), heading.this_update);
         let written = self.write(issuer, scope, heading, keep_from, file)?;
         self.steps.reached(PublishStep::Written);
         let report = self.let_through(issuer, scope, &written, keep_from, event_position)?;
@@ -198,13 +206,20 @@ impl Publisher {
             witness,
             sample: usize::from(self.settings.gate_sample),
         })?;
-        if let Asked::Unchecked(fault) = &report.asked {
+        match &report.asked {
+            // Somebody is there, and it is not our status service, or it has a wrong key or time: the next list asks again.
+            Asked::Unchecked(fault @ WitnessFault::Unbelievable(_)) => {
+                tracing::error!(crl = scope.label(), %fault, "the status service cannot be believed; the list is published all the same");
+                metrics::counter!("tsunagi_crl_unbelievable_total").increment(1);
+            }
             // Lists are needed most when the status service is down.
-            tracing::warn!(crl = scope.label(), %fault, "the status service could not be asked; the list is published without it");
-            self.unreachable = Some(Instant::now());
-        }
-        if is_away || matches!(report.asked, Asked::Unchecked(_)) {
-            metrics::counter!("tsunagi_crl_unwitnessed_total").increment(1);
+            Asked::Unchecked(fault) => {
+                tracing::warn!(crl = scope.label(), %fault, "the status service could not be asked; the list is published without it");
+                metrics::counter!("tsunagi_crl_unwitnessed_total").increment(1);
+                self.unreachable = Some(Instant::now());
+            }
+            _ if is_away => metrics::counter!("tsunagi_crl_unwitnessed_total").increment(1),
+            _ => {}
         }
         Ok(report)
     }
@@ -256,9 +271,13 @@ impl Publisher {
 
     /// Certificates that ended before this moment need no entry any more: an entry stays until it was on one regular list issued
     /// after the certificate's end (RFC 5280 section 3.3). The list before was made at or after a regular time; the first list
-    /// from that time on was the regular one, and it had the entries of all certificates that had ended by then.
-    fn keep_from(&self, previous: Option<&PublishedCrl>) -> DateTime<Utc> {
-        previous.and_then(|previous| self.schedule.last_until(previous.this_update)).unwrap_or(DateTime::UNIX_EPOCH)
+    /// from that time on was the regular one, and it had the entries of all certificates that had ended by then. When a clock that
+    /// was ahead really made the list before is not known: then whatever ended in the longest life of a list stays once more.
+    fn keep_from(&self, previous: Option<&PublishedCrl>, now: DateTime<Utc>) -> DateTime<Utc> {
+        let Some(previous) = previous else { return DateTime::UNIX_EPOCH };
+        let is_ahead = is_ahead(previous.this_update, now);
+        let made = if is_ahead { now - LONGEST_LIFE } else { previous.this_update.min(now) };
+        self.schedule.last_until(made).unwrap_or(DateTime::UNIX_EPOCH)
     }
 
     /// A write of ours: nothing of it is done if the lease has passed on.

@@ -3,6 +3,7 @@
 mod following;
 mod latency;
 mod making;
+mod steady;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use schema::lease::Lease;
 use schema::{EventPosition, Reader, StoreFault, Wake, Writer};
 
 pub use self::making::{PublishFault, Published};
+use self::steady::Steady;
 pub use self::steps::{NoPublishSteps, PublishStep, PublishSteps};
 use crate::schedule::Schedule;
 use crate::scope::{Due, Scope};
@@ -75,6 +77,8 @@ pub struct Publisher {
     shelf_is_behind: bool,
     /// When the status service could not be reached.
     unreachable: Option<Instant>,
+    /// The clock, since this process looks at it regularly.
+    steady: Steady,
 }
 
 /// The longest pause between two looks at the changes, for those of other processes, and at the stop flag.
@@ -113,6 +117,7 @@ impl Publisher {
             pruned_at: None,
             shelf_is_behind: true,
             unreachable: None,
+            steady: Steady::default(),
         })
     }
 
@@ -120,6 +125,10 @@ impl Publisher {
     /// and tried again. Blocks: it wants a thread of its own.
     pub fn run(&mut self, wake: &Wake, lease: &dyn Fn() -> Option<Lease>, stop: &AtomicBool) {
         while !stop.load(Ordering::Relaxed) {
+            if !self.is_clock_steady() {
+                wake.wait_timeout(EventPosition(i64::MAX), POLL);
+                continue;
+            }
             let Some(lease) = lease() else {
                 // Another leads, and publishes: what we know will be old when it is our turn.
                 if self.led.is_some() {
@@ -144,6 +153,17 @@ impl Publisher {
                 }
             }
         }
+    }
+
+    /// While the clock is not to be believed nothing is made, nor removed.
+    fn is_clock_steady(&mut self) -> bool {
+        let (now, before) = (self.clock.now(), self.steady);
+        let is_steady = self.steady.look(now, Instant::now());
+        if !is_steady && before.is_steady() {
+            metrics::counter!("tsunagi_crl_clock_leaps_total").increment(1);
+            tracing::error!(%now, "the clock has leapt: no CRL is made until it is right again, or has been steady for two minutes");
+        }
+        is_steady
     }
 
     /// Publishes the lists that are due now, the most urgent first; one that fails does not keep back the others. With a lease,

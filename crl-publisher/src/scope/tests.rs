@@ -33,7 +33,16 @@ fn published_at(text: &str) -> Scope {
 fn change(position: i64, kind: StatusChangeKind, reason: RevocationReason) -> StatusChange {
     let serial = SerialNumber::from_hex("0A").unwrap();
     let reason = Some(reason);
-    StatusChange { position: EventPosition(position), at: at("12:00:00"), ca_key: CaKeyId(1), serial, shard: 0, kind, reason }
+    StatusChange {
+        position: EventPosition(position),
+        at: at("12:00:00"),
+        ca_key: CaKeyId(1),
+        serial,
+        shard: 0,
+        kind,
+        is_test: false,
+        reason,
+    }
 }
 
 fn revoked(scope: &mut Scope, position: i64, reason: RevocationReason, now: &str) {
@@ -186,4 +195,49 @@ fn a_revocation_is_counted_once_whether_or_not_its_list_was_recorded() {
     let count = |moments: &Moments| moments.as_slice().iter().map(|(_, count)| count).sum::<u64>();
     let (unlisted, listed) = scope.take_moments();
     assert_eq!((count(&unlisted), count(&listed)), (1, 2));
+}
+
+#[test]
+fn a_test_certificates_revocation_is_listed_at_once_and_not_measured() {
+    let mut scope = published_at("12:30:00");
+    let test = StatusChange { is_test: true, ..change(11, StatusChangeKind::Revoked, SUPERSEDED) };
+    scope.notice(&test, at("12:40:00"), AtOnce::Any);
+    assert_eq!(due(&scope, "12:40:01"), Some(CrlCause::Revocation));
+    revoked(&mut scope, 12, SUPERSEDED, "12:40:00");
+    let (unlisted, listed) = scope.take_moments();
+    assert_eq!((unlisted.as_slice().len(), unlisted.as_slice()[0].1, listed.as_slice().len()), (1, 1, 0));
+}
+
+#[test]
+fn a_list_of_a_time_to_come_is_followed_at_once_and_is_a_danger() {
+    let settings = CrlSettings::default();
+    let schedule = settings.check().unwrap();
+    let ahead = |this_update: DateTime<Utc>, cause| {
+        scope(Some(PublishedCrl { this_update, next_update: this_update + TimeDelta::hours(7), ..list("12:00:00", 10, cause) }))
+    };
+    let now = at("12:30:00");
+    let tomorrow = ahead(now + TimeDelta::days(1), CrlCause::Regular);
+    let found = tomorrow.due(now, &schedule, &settings).unwrap();
+    assert_eq!((found.cause, found.urgency), (CrlCause::Regular, Urgency::Endangered));
+    assert!(tomorrow.is_endangered(now, &settings) && tomorrow.next_due(now, &schedule, &settings) == Some(now));
+    // A minute is nothing between two machines; and a last list is the last.
+    assert_eq!(ahead(now + TimeDelta::minutes(1), CrlCause::Regular).due(now, &schedule, &settings), None);
+    assert!(!ahead(now + TimeDelta::days(1), CrlCause::Final).is_endangered(now, &settings));
+}
+
+#[test]
+fn what_a_clock_that_was_ahead_put_off_is_not_waited_for() {
+    let settings = CrlSettings::default();
+    let schedule = settings.check().unwrap();
+    let (now, tomorrow) = (at("12:40:00"), at("12:40:00") + TimeDelta::days(1));
+    let mut failed = published_at("11:30:00");
+    failed.failed(tomorrow, &settings);
+    assert!(failed.due(now, &schedule, &settings).is_some());
+    let mut noticed = published_at("12:30:00");
+    noticed.notice(&change(11, StatusChangeKind::Revoked, SUPERSEDED), tomorrow, AtOnce::Any);
+    assert_eq!(noticed.due(now, &schedule, &settings).unwrap().cause, CrlCause::Revocation);
+    let mut rested = published_at("12:30:00");
+    rested.published(list("12:30:00", 10, CrlCause::Revocation), tomorrow, tomorrow + TimeDelta::seconds(1), &settings);
+    revoked(&mut rested, 11, SUPERSEDED, "12:39:00");
+    assert_eq!(rested.due(now, &schedule, &settings).unwrap().cause, CrlCause::Revocation);
 }

@@ -131,6 +131,18 @@ fn a_clock_set_back_makes_no_older_list() {
 }
 
 #[test]
+fn a_list_that_a_clock_ahead_made_is_followed_by_a_right_one() {
+    let house = House::new();
+    let ahead = Heading { this_update: at("2026-03-02T12:00:00Z"), next_update: at("2026-03-02T19:00:00Z"), ..heading(1) };
+    let before = house.write(&ahead, &some());
+    let der = house.write(&heading(2), &some());
+    assert_eq!(house.check(&der, &heading(2), 4, Some((&before, 1))).unwrap().compared.unwrap().unchanged, 4);
+    // What was on it must be on the right one, too.
+    let der = house.write(&heading(2), &some()[1..]);
+    assert!(matches!(house.check(&der, &heading(2), 3, Some((&before, 1))), Err(GateFault::Missing(_))));
+}
+
+#[test]
 fn the_store_must_have_as_many_but_for_those_that_changed_meanwhile() {
     let mut house = House::new();
     let der = house.write(&heading(1), &some());
