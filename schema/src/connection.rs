@@ -173,7 +173,7 @@ fn connect_sqlite(path: &Path, purpose: Purpose) -> Result<diesel::SqliteConnect
 
 #[cfg(feature = "postgres")]
 fn connect_postgres(url: &str, purpose: Purpose) -> Result<diesel::PgConnection, StoreFault> {
-    let mut connection = diesel::PgConnection::establish(url).map_err(|_| {
+    let mut connection = diesel::PgConnection::establish(&with_time_limits(url)).map_err(|_| {
         // libpq's message can quote the URL.
         StoreFault::Unreachable("PostgreSQL does not answer or refuses the user".to_owned())
     })?;
@@ -189,15 +189,51 @@ fn connect_postgres(url: &str, purpose: Purpose) -> Result<diesel::PgConnection,
     Ok(connection)
 }
 
-/// Refuses a server that would forget what it acknowledged.
+/// A connection that died silently is found dead within seconds, and not when TCP gives up after a quarter of an hour.
+#[cfg(feature = "postgres")]
+const TIME_LIMITS: [(&str, &str); 5] = [
+    ("connect_timeout", "3"),
+    ("keepalives_idle", "5"),
+    ("keepalives_interval", "2"),
+    ("keepalives_count", "3"),
+    ("tcp_user_timeout", "5000"),
+];
+
+/// The URL with [`TIME_LIMITS`], those excepted that it sets itself.
+#[cfg(feature = "postgres")]
+fn with_time_limits(url: &str) -> String {
+    // A password may have a question mark in it (libpq reads the user's part up to the first `@` before a slash).
+    let start = url.find("://").map_or(0, |place| place + 3);
+    let host = url[start..].split('/').next().and_then(|part| part.find('@')).map_or(start, |place| start + place + 1);
+    let query = url[host..].find('?').map(|place| host + place + 1);
+    let parameters = query.map_or("", |place| &url[place..]);
+    let is_set = |name: &str| parameters.split('&').any(|parameter| parameter.split('=').next() == Some(name));
+    let mut limited = url.to_owned();
+    let mut separator = match query {
+        None => "?",
+        Some(_) if parameters.is_empty() || parameters.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    for (name, value) in TIME_LIMITS.into_iter().filter(|(name, _)| !is_set(name)) {
+        limited += &format!("{separator}{name}={value}");
+        separator = "&";
+    }
+    limited
+}
+
+/// Refuses a server that would forget what it acknowledged, or that tells what another one said a while ago.
 #[cfg(feature = "postgres")]
 fn refuse_unsafe(connection: &mut diesel::PgConnection) -> Result<(), StoreFault> {
     use diesel::prelude::*;
-    let (fsync, full_page_writes) = diesel::select((
+    let (in_recovery, fsync, full_page_writes) = diesel::select((
+        diesel::dsl::sql::<diesel::sql_types::Bool>("pg_is_in_recovery()"),
         diesel::dsl::sql::<diesel::sql_types::Text>("current_setting('fsync')"),
         diesel::dsl::sql::<diesel::sql_types::Text>("current_setting('full_page_writes')"),
     ))
-    .get_result::<(String, String)>(connection)?;
+    .get_result::<(bool, String, String)>(connection)?;
+    if in_recovery {
+        return Err(StoreFault::UnsafeServer("it is a standby (in recovery), which lags behind its primary; store.url names the primary"));
+    }
     if fsync != "on" {
         return Err(StoreFault::UnsafeServer("fsync is off"));
     }
@@ -208,4 +244,25 @@ fn refuse_unsafe(connection: &mut diesel::PgConnection) -> Result<(), StoreFault
     connection
         .batch_execute("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';")?;
     Ok(())
+}
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests {
+    use super::with_time_limits;
+
+    const ALL: &str = "connect_timeout=3&keepalives_idle=5&keepalives_interval=2&keepalives_count=3&tcp_user_timeout=5000";
+
+    #[test]
+    fn a_url_gets_the_time_limits_that_it_does_not_set() {
+        for (url, separator) in [
+            ("postgres://ca@db/tsunagi", "?"),
+            ("postgresql://ca:a?b@db:5433/tsunagi", "?"),
+            ("postgres:///tsunagi?host=/run/postgresql", "&"),
+            ("postgres://db?", ""),
+        ] {
+            assert_eq!(with_time_limits(url), format!("{url}{separator}{ALL}"));
+        }
+        let own = with_time_limits("postgres://db/t?connect_timeout=30&tcp_user_timeout=0");
+        assert_eq!(own, "postgres://db/t?connect_timeout=30&tcp_user_timeout=0&keepalives_idle=5&keepalives_interval=2&keepalives_count=3");
+    }
 }

@@ -3,12 +3,13 @@
 //! A restored database goes on from the positions that it had when it was saved, and gives out positions again that others have
 //! seen with another meaning. So whoever keeps a position outside of the database keeps the epoch with it.
 
+use ca_core::digest::Sha256Digest;
 use ca_core::issuer::CaKeyId;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::codes;
-use crate::event::{EventKind, EventPosition, NewEvent};
+use crate::event::{self, EventKind, EventPosition, NewEvent};
 use crate::fault::StoreFault;
 use crate::reader::Reader;
 use crate::sql::{placeholders, sql};
@@ -21,6 +22,8 @@ pub struct StoreState {
     pub epoch: u64,
     /// The last committed event.
     pub position: EventPosition,
+    /// What tells that event from any other; `None` before the first.
+    pub event: Option<Sha256Digest>,
     /// Since when it is restored and not reconciled: nothing that it says of a status is to be told meanwhile.
     pub reconciling_since: Option<DateTime<Utc>>,
 }
@@ -28,12 +31,26 @@ pub struct StoreState {
 impl Reader {
     /// Where the store stands.
     pub fn store_state(&self) -> Result<StoreState, StoreFault> {
+        Ok(self.store_state_since(EventPosition(0))?.0)
+    }
+
+    /// Where the store stands and, of the same moment, what tells the event at an earlier position from any other: `None` if there is no
+    /// event. Whoever remembers another of that position has seen a store that this one was not.
+    ///
+    /// Positions alone do not tell: a store that lost its last events may have gone beyond them before anybody looks.
+    pub fn store_state_since(&self, earlier: EventPosition) -> Result<(StoreState, Option<Sha256Digest>), StoreFault> {
         self.read(|session| {
-            sql("SELECT m.epoch, k.position, m.reconciling_since FROM store_meta AS m CROSS JOIN event_counter AS k")
-                .optional(session, |row| {
-                    Ok(StoreState { epoch: row.unsigned()?, position: EventPosition(row.big()?), reconciling_since: row.optional_time()? })
-                })?
-                .ok_or(StoreFault::Corrupt("store_meta or event_counter is empty"))
+            sql("SELECT m.epoch, k.position, m.reconciling_since, \
+                 e.at, e.kind, e.certificate_id, e.application_id, e.data, b.at, b.kind, b.certificate_id, b.application_id, b.data \
+                 FROM store_meta AS m CROSS JOIN event_counter AS k \
+                 LEFT JOIN event AS e ON e.position = k.position LEFT JOIN event AS b ON b.position = ?")
+            .bind(earlier.0)
+            .optional(session, |row| {
+                let (epoch, position, reconciling_since) = (row.unsigned()?, EventPosition(row.big()?), row.optional_time()?);
+                let event = event::digest(position, row)?;
+                Ok((StoreState { epoch, position, event, reconciling_since }, event::digest(earlier, row)?))
+            })?
+            .ok_or(StoreFault::Corrupt("store_meta or event_counter is empty"))
         })
     }
 

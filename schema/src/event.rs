@@ -1,8 +1,9 @@
 //! Events: what changed, in the order of commits.
 
 use ca_core::application::ApplicationId;
+use ca_core::digest::Sha256Digest;
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::certificate::CertificateId;
 use crate::connection::Session;
@@ -279,6 +280,24 @@ pub(crate) fn position(session: &mut Session) -> Result<EventPosition, StoreFaul
     sql("SELECT position FROM event_counter")
         .optional(session, |row| Ok(EventPosition(row.big()?)))?
         .ok_or(StoreFault::Corrupt("event_counter is empty"))
+}
+
+/// What tells an event from any other that could stand at its position; `None` if there is none. From its columns at, kind,
+/// certificate_id, application_id and data.
+pub(crate) fn digest(position: EventPosition, row: &mut crate::sql::Fields<'_, '_, '_>) -> Result<Option<Sha256Digest>, StoreFault> {
+    let (at, kind) = (row.optional_big()?, row.optional_text()?);
+    let (certificate, application, data) = (row.optional_big()?, row.optional_big()?, row.optional_text()?);
+    let (Some(at), Some(kind), Some(data)) = (at, kind, data) else { return Ok(None) };
+    let parts = json!([position.0, at, kind, certificate, application, data]);
+    Ok(Some(Sha256Digest::of(parts.to_string().as_bytes())))
+}
+
+/// Its digest, see [`digest`].
+pub(crate) fn digest_at(session: &mut Session, position: EventPosition) -> Result<Option<Sha256Digest>, StoreFault> {
+    let found = sql("SELECT at, kind, certificate_id, application_id, data FROM event WHERE position = ?")
+        .bind(position.0)
+        .optional(session, |row| digest(position, row))?;
+    Ok(found.flatten())
 }
 
 /// Gives the events their positions and stores them: the last thing a transaction does, because whoever has the counter's

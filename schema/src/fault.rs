@@ -58,6 +58,9 @@ pub enum StoreFault {
     /// The database has forgotten what this process has seen committed: nothing is written on top of that before a new epoch begins.
     #[error("the database went back: it has forgotten events that this process has seen")]
     WentBack,
+    /// More statuses changed than are counted at once: the same question with a later position can be answered.
+    #[error("too many statuses changed meanwhile")]
+    TooManyChanges,
     /// Another owner holds the lease now.
     #[error("the lease {0:?} has passed to another owner")]
     Fenced(String),
