@@ -1,4 +1,5 @@
-//! The demonstration, judged from outside: what it leaves in `artifacts/` is held against OpenSSL, GnuTLS and pkilint.
+//! The demonstration, judged from outside: what it leaves in `artifacts/` is held against OpenSSL, GnuTLS,
+//! pkix-revocation and pkilint.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -6,11 +7,17 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::UNIX_EPOCH;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use pkix_path::DefaultVerifier;
+use pkix_revocation::{CrlChecker, Error as RevocationError, OcspChecker, RevocationChecker};
 use serde_json::Value;
 use support::{openssl, run, try_openssl, tsunagi};
+use x509_cert_0_2::Certificate;
+use x509_cert_0_2::der::DecodePem;
+use x509_cert_0_2::ext::pkix::CrlReason;
 
 const KINDS: [&str; 2] = ["signature", "authentication"];
 
@@ -89,6 +96,7 @@ fn every_judge_agrees_with_what_the_demonstration_leaves() {
     openssl_verifies_the_command_to_the_phone(&artifacts);
     openssl_verifies_the_card_and_its_application(&artifacts);
     the_certificates_are_told_apart_from_the_card(&artifacts);
+    pkix_revocation_comes_to_the_same_verdicts(&artifacts);
     pkilint_finds_nothing(&artifacts);
 }
 
@@ -305,6 +313,43 @@ fn the_certificates_are_told_apart_from_the_card(artifacts: &Path) {
     }
     assert!(text("phone-signature.pem").contains("Subject Alternative Name"));
     assert!(!text("phone-authentication.pem").contains("Subject Alternative Name"));
+}
+
+/// A relying party of another's making, which verifies lists and answers, their signers and their scopes.
+fn pkix_revocation_comes_to_the_same_verdicts(artifacts: &Path) {
+    let of_main_job = KINDS.iter().flat_map(|kind| {
+        let phone = format!("phone-{kind}.pem");
+        [("before", None), ("after", Some("affiliationChanged"))].into_iter().flat_map(move |(when, reason)| {
+            [format!("ocsp-{kind}-{when}.der"), format!("crl-{kind}-{when}.crl")].map(|file| (file, phone.clone(), reason))
+        })
+    });
+    let of_scenes = SAID.iter().map(|(file, certificate, _, reason)| ((*file).to_owned(), (*certificate).to_owned(), *reason));
+    let holds = KINDS.iter().map(|kind| (format!("crl-{kind}-held.crl"), format!("phone-lost-{kind}.pem"), Some("certificateHold")));
+    for (file, certificate, reason) in of_main_job.chain(of_scenes).chain(holds) {
+        let read = |name: &str| Certificate::from_pem(std::fs::read(artifacts.join(name)).unwrap()).unwrap();
+        let kind = KINDS.iter().find(|kind| file.contains(*kind)).unwrap();
+        let (authority, subject) = (read(&format!("ca-{kind}.pem")), read(&certificate));
+        let der = std::fs::read(artifacts.join(&file)).unwrap();
+        // When it came: answers are good for a minute.
+        let came = std::fs::metadata(artifacts.join(&file)).unwrap().modified().unwrap().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let checked = |verdict: Result<(), RevocationError>| match verdict {
+            Ok(()) => None,
+            Err(RevocationError::Revoked { reason_code, .. }) => Some(reason_code),
+            Err(fault) => panic!("{file}: {fault}"),
+        };
+        let told = if file.starts_with("ocsp") {
+            checked(OcspChecker::new(&der, came, DefaultVerifier).unwrap().check_revocation(&subject, &authority))
+        } else {
+            checked(CrlChecker::new(&der, came, DefaultVerifier).unwrap().check_revocation(&subject, &authority))
+        };
+        let expected = reason.map(|reason| match reason {
+            "affiliationChanged" => Some(CrlReason::AffiliationChanged),
+            "certificateHold" => Some(CrlReason::CertificateHold),
+            "superseded" => Some(CrlReason::Superseded),
+            other => panic!("{other}"),
+        });
+        assert_eq!(told, expected, "{file} of {certificate}");
+    }
 }
 
 fn pkilint_finds_nothing(artifacts: &Path) {
