@@ -73,7 +73,8 @@ fn shelve(shelf: &Shelf, number: u64) -> Vec<u8> {
     writer.finish(&heading, &issuer, 0, &path).unwrap();
     let octets = std::fs::read(&path).unwrap();
     let sha256 = Sha256Digest::of(&octets);
-    shelf.place(&Expected { label: "signature-1".to_owned(), number, octets: octets.len() as u64, sha256 }, &path).unwrap();
+    let signed_by = issuer.ca_key().subject_public_key().to_vec();
+    shelf.place(&Expected { label: "signature-1".to_owned(), number, octets: octets.len() as u64, sha256, signed_by }, &path).unwrap();
     octets
 }
 

@@ -117,8 +117,9 @@ impl Service {
         }
         if let Some(listener) = listeners.telemetry {
             let tells_of_lists = roles.contains(&Role::Ca) || roles.contains(&Role::Status);
-            let lists = || telemetry::crl_warnings(installation.database.reader(), installation.settings.crl.clone());
-            makers.push(telemetry::server(listener, metrics, readiness, tells_of_lists.then(lists)));
+            let shelf = tells_of_lists.then(|| installation.shelf()).transpose()?;
+            let lists = |shelf| telemetry::crl_warnings(installation.database.reader(), installation.settings.crl.clone(), shelf);
+            makers.push(telemetry::server(listener, metrics, readiness, shelf.map(lists)));
         }
         if !makers.is_empty() {
             let (thread, servers) = run_servers(makers)?;

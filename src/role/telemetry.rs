@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use ca_core::clock::{Clock as _, SystemClock};
-use crl_publisher::CrlSettings;
+use crl_publisher::{CrlSettings, Shelf};
 use metrics_exporter_prometheus::PrometheusHandle;
 use schema::Reader;
 use serde_json::json;
@@ -24,10 +24,10 @@ pub(super) fn store_readiness(reader: Reader) -> Readiness {
 pub(super) type Warnings = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
 /// Lists that are late, and why.
-pub(super) fn crl_warnings(reader: Reader, settings: CrlSettings) -> Warnings {
+pub(super) fn crl_warnings(reader: Reader, settings: CrlSettings, shelf: Arc<Shelf>) -> Warnings {
     Box::new(move || {
         // That the store cannot be read is told apart.
-        crl_publisher::health::warnings(&reader, &settings, SystemClock.now()).unwrap_or_default()
+        crl_publisher::health::warnings(&reader, &settings, &shelf, SystemClock.now()).unwrap_or_default()
     })
 }
 

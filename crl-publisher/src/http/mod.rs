@@ -12,7 +12,8 @@ mod conditions;
 mod file_body;
 
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use actix_web::body::BoxBody;
@@ -40,6 +41,10 @@ pub struct DownloadService {
     reader: Reader,
     clock: Arc<dyn Clock>,
     cache_seconds: i64,
+    /// Those read so far: another generation is another key.
+    ca_keys: RwLock<Vec<CaKey>>,
+    /// Questions that the store may be asked at once.
+    questions: AtomicUsize,
 }
 
 /// Nothing could be given out.
@@ -49,6 +54,8 @@ enum DownloadFault {
     Store(#[from] StoreFault),
     #[error(transparent)]
     Shelf(#[from] ShelfFault),
+    #[error("too many wait for the store")]
+    Busy,
 }
 
 /// What was found.
@@ -81,10 +88,29 @@ enum Octets {
 /// What never changes: another generation, and another list, have another address.
 const FOR_EVER: i64 = 86_400;
 
+/// So many threads wait for the store at most, however many ask for what is not here: a store that does not answer holds each for long, and
+/// lists are sent by threads of the same pool.
+const QUESTIONS: usize = 4;
+
+/// Leave to ask the store.
+struct Leave<'s>(&'s AtomicUsize);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl DownloadService {
     /// Downloads from the shelf. The settings' cache time is the only one that matters here.
     pub fn new(shelf: Arc<Shelf>, reader: Reader, clock: Arc<dyn Clock>, settings: &CrlSettings) -> Self {
-        Self { shelf, reader, clock, cache_seconds: i64::from(settings.cache_seconds) }
+        let cache_seconds = i64::from(settings.cache_seconds);
+        Self { shelf, reader, clock, cache_seconds, ca_keys: RwLock::default(), questions: AtomicUsize::new(QUESTIONS) }
+    }
+
+    fn ask(&self) -> Result<Leave<'_>, DownloadFault> {
+        let one_less = self.questions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        one_less.map(|_| Leave(&self.questions)).map_err(|_none| DownloadFault::Busy)
     }
 
     fn list_in_force(&self, file: &str, gzip: bool) -> Result<Found, DownloadFault> {
@@ -104,6 +130,7 @@ impl DownloadService {
 
     /// What is not on the shelf may be in the store.
     fn missing(&self, asked: &str, number: Option<u64>) -> Result<Found, DownloadFault> {
+        let _leave = self.ask()?;
         for ca_key in self.reader.ca_keys()? {
             let Some(shard) = shard_of(asked, &ca_key) else { continue };
             let list = match number {
@@ -117,9 +144,22 @@ impl DownloadService {
         Ok(Found::Nothing)
     }
 
+    /// From memory, for it never changes; else from the store.
+    fn ca_key(&self, asked: &str) -> Result<Option<CaKey>, DownloadFault> {
+        let find = |ca_keys: &[CaKey]| ca_keys.iter().find(|ca_key| ca_key.label() == asked).cloned();
+        if let Some(known) = find(&self.ca_keys.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(Some(known));
+        }
+        let _leave = self.ask()?;
+        let ca_keys = self.reader.ca_keys()?;
+        let found = find(&ca_keys);
+        *self.ca_keys.write().unwrap_or_else(PoisonError::into_inner) = ca_keys;
+        Ok(found)
+    }
+
     fn ca_certificate(&self, file: &str) -> Result<Found, DownloadFault> {
         let Some(asked) = file.strip_suffix(".cer") else { return Ok(Found::Nothing) };
-        let Some(ca_key) = self.reader.ca_keys()?.into_iter().find(|ca_key| ca_key.label() == asked) else { return Ok(Found::Nothing) };
+        let Some(ca_key) = self.ca_key(asked)? else { return Ok(Found::Nothing) };
         Ok(Found::Download(Box::new(Download {
             content_type: "application/pkix-cert",
             validators: Validators { tag: Sha256Digest::of(ca_key.certificate_der()).to_string(), modified: whole(ca_key.not_before()) },
@@ -201,6 +241,7 @@ fn respond(request: &HttpRequest, found: Result<Result<Found, DownloadFault>, Bl
         Ok(Ok(Found::Download(download))) => sent(request, *download),
         Ok(Ok(Found::Nothing)) => ("not_found", HttpResponse::NotFound().insert_header((CACHE_CONTROL, "no-store")).finish()),
         Ok(Ok(Found::NotYet)) => ("not_yet", unavailable()),
+        Ok(Err(DownloadFault::Busy)) => ("busy", unavailable()),
         Ok(Err(fault)) => {
             tracing::error!(fault = %Chain(&fault), "a download could not be read");
             ("fault", unavailable())

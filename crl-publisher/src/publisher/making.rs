@@ -131,17 +131,17 @@ impl Publisher {
         self.fenced(lease, move |transaction| transaction.publish_crl_in(&to_publish, clock.now()))?;
         self.steps.reached(PublishStep::Published);
 
-        self.shelve(scope, &list, file);
+        self.shelve(issuer, &list, file);
         self.steps.reached(PublishStep::Shelved);
         Ok(Published { list, report })
     }
 
     /// It is published whatever becomes of the shelf: that is filled from the store if this fails.
-    fn shelve(&mut self, scope: &Scope, list: &PublishedCrl, file: &Path) {
-        let expected = Expected { label: scope.label().to_owned(), number: list.number, octets: list.octets, sha256: list.sha256 };
+    fn shelve(&mut self, issuer: &Issuer, list: &PublishedCrl, file: &Path) {
+        let expected = Expected::of(issuer.ca_key(), list);
         if let Err(fault) = self.shelf.place(&expected, file) {
             metrics::counter!("tsunagi_crl_shelf_faults_total").increment(1);
-            tracing::error!(crl = scope.label(), fault = %Chain(&fault), "a published CRL is not on the shelf");
+            tracing::error!(crl = expected.label, fault = %Chain(&fault), "a published CRL is not on the shelf");
             self.shelf_is_behind = true;
         }
     }
@@ -182,7 +182,7 @@ impl Publisher {
     ) -> Result<GateReport, PublishFault> {
         let (ca_key, shard) = (scope.ca_key(), scope.shard());
         let ended_by = ended_by(keep_from);
-        let previous = scope.latest().map(|latest| self.previous(scope, latest)).transpose()?;
+        let previous = scope.latest().map(|latest| self.previous(issuer, scope, latest)).transpose()?;
         let reader = self.reader.clone();
         // Many lists in a row are not to wait each for somebody who is away.
         let is_away = self.unreachable.is_some_and(|since| since.elapsed() < AWAY);
@@ -225,12 +225,12 @@ impl Publisher {
     }
 
     /// The file of the list before. After a failure it is held against the store first: that file may be what was wrong.
-    fn previous(&self, scope: &Scope, latest: &PublishedCrl) -> Result<std::path::PathBuf, PublishFault> {
+    fn previous(&self, issuer: &Issuer, scope: &Scope, latest: &PublishedCrl) -> Result<std::path::PathBuf, PublishFault> {
         let here = self.shelf.look(scope.label(), latest.number).ok().flatten();
         if let Some(here) = here.filter(|_| scope.failures() == 0) {
             return Ok(here.path);
         }
-        let expected = Expected { label: scope.label().to_owned(), number: latest.number, octets: latest.octets, sha256: latest.sha256 };
+        let expected = Expected::of(issuer.ca_key(), latest);
         let fill = |sink: &mut dyn FnMut(&[u8]) -> io::Result<()>| {
             self.reader.crl_chunks(latest.ca_key, latest.number, |octets| Ok::<_, FillFault>(sink(octets)?)).map(drop)
         };

@@ -98,6 +98,12 @@ impl Publisher {
     pub fn new(parts: PublisherParts) -> Result<Self, SettingsRefusal> {
         let PublisherParts { issuers, reader, writer, clock, settings, shelf, witness, steps } = parts;
         let schedule = settings.check()?;
+        for issuer in issuers.iter().filter(|issuer| !issuer.signer().takes_digests()) {
+            tracing::warn!(
+                ca_key = issuer.ca_key().label(),
+                "an RSA key in a file signs its CRLs from memory: each needs as much as it is long"
+            );
+        }
         Ok(Self {
             issuers: issuers.into_iter().map(|issuer| (issuer.ca_key().id(), issuer)).collect(),
             filler: Filler::new(Arc::clone(&shelf), reader.clone()),

@@ -1,6 +1,6 @@
 //! Keeping a shelf as the store is: how lists get from the machine that makes them to those that give them out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use ca_core::issuer::CaKeyId;
 use schema::crl::PublishedCrl;
 use schema::{EventPosition, Reader, StoreFault, Wake};
 
-use super::{Expected, Shelf, ShelfFault, label};
+use super::{Expected, Shelf, ShelfFault};
 
 /// Fills a shelf from the store.
 pub struct Filler {
@@ -21,6 +21,8 @@ pub struct Filler {
     labels: BTreeMap<CaKeyId, ca_core::issuer::CaKey>,
     /// The number of each scope that was found or put on the shelf, and is what the store has.
     done: BTreeMap<(CaKeyId, u16), u64>,
+    /// Lists on the shelf that the store does not know, of which somebody was told.
+    unknown: BTreeSet<(String, u64)>,
     /// When earlier lists were last compared.
     tidied: Option<Instant>,
 }
@@ -54,7 +56,7 @@ const TIDY: Duration = Duration::from_secs(600);
 impl Filler {
     /// Nothing is read yet.
     pub fn new(shelf: Arc<Shelf>, reader: Reader) -> Self {
-        Self { shelf, reader, labels: BTreeMap::new(), done: BTreeMap::new(), tidied: None }
+        Self { shelf, reader, labels: BTreeMap::new(), done: BTreeMap::new(), unknown: BTreeSet::new(), tidied: None }
     }
 
     /// Keeps the shelf filled until `stop` is set. Faults are logged, counted and tried again; what is on the shelf stays meanwhile.
@@ -121,6 +123,7 @@ impl Filler {
     pub fn look(&mut self) -> Result<Vec<FillFault>, FillFault> {
         let mut faults = Vec::new();
         for list in self.reader.latest_crls()? {
+            self.hold_against(&list)?;
             if self.done.get(&(list.ca_key, list.shard)) == Some(&list.number) {
                 continue;
             }
@@ -133,6 +136,17 @@ impl Filler {
             }
         }
         Ok(faults)
+    }
+
+    /// A list on the shelf above the store's latest was published, and the store has forgotten it.
+    fn hold_against(&mut self, latest: &PublishedCrl) -> Result<(), FillFault> {
+        let label = self.expected(latest)?.label;
+        let Some(number) = unknown_above(&self.shelf, &self.reader, &label, latest)? else { return Ok(()) };
+        if self.unknown.insert((label.clone(), number)) {
+            metrics::counter!("tsunagi_crl_disputed_total").increment(1);
+            tracing::error!(crl = label, number, latest = latest.number, "the shelf has a list that the store does not know: it went back");
+        }
+        Ok(())
     }
 
     /// Puts regular lists on the shelf that the store keeps, and takes those away that it does not keep any more.
@@ -184,8 +198,15 @@ impl Filler {
             self.labels = self.reader.ca_keys()?.into_iter().map(|ca_key| (ca_key.id(), ca_key)).collect();
         }
         let ca_key = self.labels.get(&list.ca_key).ok_or(StoreFault::Corrupt("a CRL of no CA key"))?;
-        Ok(Expected { label: label(ca_key, list.shard), number: list.number, octets: list.octets, sha256: list.sha256 })
+        Ok(Expected::of(ca_key, list))
     }
+}
+
+/// The number of the list in force on the shelf, if it is above the store's latest of its scope, and unknown to the store.
+pub(crate) fn unknown_above(shelf: &Shelf, reader: &Reader, label: &str, latest: &PublishedCrl) -> Result<Option<u64>, StoreFault> {
+    let Some(here) = shelf.in_force(label).filter(|here| here.number > latest.number) else { return Ok(None) };
+    // It may have been published after the store was asked for the latest.
+    Ok(reader.crl_in(latest.ca_key, latest.shard, here.number)?.is_none().then_some(here.number))
 }
 
 fn tell(fault: &FillFault) {

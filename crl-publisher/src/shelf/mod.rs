@@ -5,12 +5,14 @@
 //! <directory>/<label>/<number>.crl    this list and earlier ones; never changed
 //! <directory>/….crl.gz                the same lists, compressed (RFC 1952)
 //! <directory>/work                    what is not finished, a directory
+//! <directory>/aside                   lists that the store does not know, a directory
 //! ```
 //!
 //! The label is `signature-1` for a CA key's shard 0 and `signature-1-17` for shard 17. A name appears only when its octets are on
 //! disk; the list in force is a second name of an immutable file and changes by being renamed, so whoever reads sees one list or the
 //! other. Several processes of one machine may share a directory.
 
+mod aside;
 mod compress;
 mod durable;
 mod filler;
@@ -27,8 +29,10 @@ use ca_core::digest::Sha256Digest;
 use ca_core::issuer::CaKey;
 use ca_core::signer::{DigestAlgorithm, StreamingDigest};
 use chrono::{DateTime, Utc};
+use schema::crl::PublishedCrl;
 
 use self::durable::{Part, remove_if_there, sync_directory};
+pub(crate) use self::filler::unknown_above;
 pub use self::filler::{FillFault, Filler};
 
 /// A directory of published lists.
@@ -70,6 +74,8 @@ pub struct Expected {
     pub octets: u64,
     /// Their SHA-256.
     pub sha256: Sha256Digest,
+    /// The public key of the CA key that signed it, the content of the BIT STRING subjectPublicKey.
+    pub signed_by: Vec<u8>,
 }
 
 /// The shelf could not be read or written.
@@ -96,6 +102,14 @@ impl ShelvedList {
     /// Where the compressed file lies, if there is one.
     pub fn compressed_path(&self) -> PathBuf {
         compress::beside(&self.path)
+    }
+}
+
+impl Expected {
+    /// What a published list must be.
+    pub fn of(ca_key: &CaKey, list: &PublishedCrl) -> Self {
+        let signed_by = ca_key.subject_public_key().to_vec();
+        Self { label: label(ca_key, list.shard), number: list.number, octets: list.octets, sha256: list.sha256, signed_by }
     }
 }
 
@@ -308,7 +322,7 @@ impl Shelf {
         Ok(())
     }
 
-    /// Whether the list is here, with the right octets. A file with others is removed.
+    /// Whether the list is here, with the right octets. Another list of that number is kept aside; what is none is removed.
     fn holds(&self, expected: &Expected) -> Result<bool, ShelfFault> {
         let path = self.path(&expected.label, expected.number);
         let mut file = match File::open(&path) {
@@ -327,9 +341,11 @@ impl Shelf {
         if digest.finish().as_bytes() == expected.sha256.as_bytes() {
             return Ok(true);
         }
-        tracing::error!(file = %path.display(), "a list on the shelf is not the published one: it is made again");
         remove_if_there(&compress::beside(&path))?;
-        remove_if_there(&path)?;
+        if !self.keep_aside(&path, expected)? {
+            tracing::error!(file = %path.display(), "a list on the shelf is not the published one: it is made again");
+            remove_if_there(&path)?;
+        }
         Ok(false)
     }
 

@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod crashes;
+mod evidence;
 mod house;
 mod leading;
 mod schedule;

@@ -1,5 +1,7 @@
 //! What is kept of lists besides the one in force: earlier ones for download, and why some were never published.
 
+use std::collections::BTreeMap;
+
 use ca_core::issuer::CaKeyId;
 use chrono::{DateTime, Utc};
 
@@ -51,6 +53,22 @@ impl Reader {
             Some((number, Some(at), Some(reason))) => Some(CrlFailure { number, at, reason }),
             _ => None,
         })
+    }
+}
+
+impl Reader {
+    /// The same for all scopes of which it is so.
+    pub fn crl_failures(&self) -> Result<BTreeMap<(CaKeyId, u16), CrlFailure>, StoreFault> {
+        let failures = self.read(|session| {
+            sql("SELECT ca_key_id, shard, number, failed_at, failure FROM crl WHERE (ca_key_id, number) IN (SELECT s.ca_key_id, \
+                 (SELECT MAX(l.number) FROM crl AS l WHERE l.ca_key_id = s.ca_key_id AND l.shard = s.shard AND l.pruned_at IS NULL \
+                 AND (l.state = 2 OR l.failure IS NOT NULL)) FROM crl_shard AS s) AND failure IS NOT NULL")
+            .rows(session, |row| {
+                let scope = (CaKeyId(row.int()?), codes::shard(row.small()?)?);
+                Ok((scope, CrlFailure { number: row.unsigned()?, at: row.time()?, reason: row.text()? }))
+            })
+        })?;
+        Ok(failures.into_iter().collect())
     }
 }
 
