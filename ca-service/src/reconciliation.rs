@@ -29,7 +29,7 @@ pub struct PutBack {
     pub put_back: u64,
     /// Of certificates that the store does not know: remembered by themselves.
     pub remembered: u64,
-    /// Of certificates that the store has as expired, which stay so.
+    /// Of certificates that the store has as expired, and that stay so: on hold when they were listed, or revoked after their end.
     pub expired: u64,
 }
 
@@ -92,6 +92,8 @@ impl CaRole {
                     CertificateState::Revoked => came.known += 1,
                     CertificateState::Held if !is_permanent => came.known += 1,
                     CertificateState::Held | CertificateState::Live => forgotten.push(entry.clone()),
+                    // It came to its end because nobody knew any more that it was revoked.
+                    CertificateState::Expired if is_permanent && entry.revocation.at <= status.not_after => forgotten.push(entry.clone()),
                     CertificateState::Expired => came.expired += 1,
                 },
             }

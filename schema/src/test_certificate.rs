@@ -3,11 +3,16 @@
 use ca_core::issuance::SignedCertificate;
 use ca_core::issuer::CaKeyId;
 use ca_core::kind::CertificateKind;
+use ca_core::lifecycle::Command;
+use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, Utc};
+use policies::LifecyclePolicy;
 use serde_json::json;
 
 use crate::certificate::CertificateId;
+use crate::change::standing::{self, Grounds};
+use crate::change::{Changed, Order};
 use crate::codes;
 use crate::event::{EventKind, NewEvent};
 use crate::fault::StoreFault;
@@ -163,6 +168,27 @@ impl Transaction<'_> {
         let data = json!({"kind": new.kind, "ca_key": new.ca_key.0, "serial": new.serial.to_string(), "test": new.status.as_str()});
         self.emit(NewEvent::new(EventKind::CertificateIssued, now, data).about_certificate(id));
         Ok(id)
+    }
+
+    /// Revokes, for cessationOfOperation, the test certificates of a CA key that are live or held: in the transaction that retires the
+    /// key, for which they do not stand in the way.
+    pub fn end_test_certificates(
+        &mut self,
+        ca_key: CaKeyId,
+        policy: &LifecyclePolicy,
+        order: &Order,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Changed>, StoreFault> {
+        let ids = sql("SELECT c.id FROM test_certificate AS t JOIN certificate AS c ON c.id = t.certificate_id \
+             WHERE t.ca_key_id = ? AND c.state IN (1, 2)")
+        .bind(ca_key.0)
+        .rows(self.session, |row| Ok(CertificateId(row.big()?)))?;
+        let mut standings = standing::by_rows(self.session, &ids)?;
+        let grounds = Grounds { by: &order.origin, card_change: None, instruction: None, policy };
+        let end = Command::End { reason: RevocationReason::CessationOfOperation };
+        let (changed, _) = self.change(&mut standings, &end, &grounds, now);
+        standing::write(self.session, &standings, None, now)?;
+        Ok(changed)
     }
 }
 

@@ -55,7 +55,8 @@ pub enum Command {
     /// Look whether it has reached its end.
     Expire,
     /// What a published list told comes back into a store that was restored and has forgotten it: with the date and the reason that
-    /// relying parties were told, and past the certificate's end, too. Nothing that ended is changed, and no hold is taken away.
+    /// relying parties were told, and past the certificate's end, too. What was revoked stays as it was, and no hold is taken away; a
+    /// certificate that came to its end only because its revocation was forgotten is revoked again.
     PutBack {
         /// As it was published.
         revocation: Revocation,
@@ -110,7 +111,7 @@ pub fn decide(
             State::Held(_) if certificate.has_expired(now) => end(certificate, policy.holds.permanent_reason, now),
             _ => Ok(None),
         },
-        Command::PutBack { revocation } => Ok(put_back(certificate.state, revocation)),
+        Command::PutBack { revocation } => Ok(put_back(certificate, revocation)),
     }
 }
 
@@ -177,13 +178,17 @@ fn revoke(certificate: &Certificate, reason: RevocationReason, now: DateTime<Utc
     Ok(Some(Revocation::new(at, reason)))
 }
 
-/// What was published holds, unless more is known here: the end, or a hold. The list does not tell a hold's cause; an operator's is one
-/// that nothing but an operator lifts.
-fn put_back(state: State, revocation: Revocation) -> Option<Change> {
-    match state {
-        State::Ended(_) | State::Expired => None,
+/// What was published holds, unless more is known here: a revocation, or a hold. The list does not tell a hold's cause; an operator's is
+/// one that nothing but an operator lifts. Nor does it tell what became of a hold at the certificate's end.
+fn put_back(certificate: &Certificate, revocation: Revocation) -> Option<Change> {
+    match certificate.state {
+        State::Ended(_) => None,
         State::Live | State::Held(_) if revocation.reason.is_permanent() => Some(Change::Revoked(revocation)),
         State::Live => Some(Change::Held { cause: HoldCause::Operator, at: revocation.at.trunc_subsecs(0) }),
         State::Held(_) => None,
+        State::Expired => {
+            let came_first = revocation.reason.is_permanent() && revocation.at <= certificate.not_after;
+            came_first.then_some(Change::Revoked(revocation))
+        }
     }
 }

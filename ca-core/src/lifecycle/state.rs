@@ -14,7 +14,7 @@ pub enum State {
     Held(Holds),
     /// Revoked, for good.
     Ended(Revocation),
-    /// It reached its end, neither revoked nor held.
+    /// It reached its end, neither revoked nor held as far as is known: a restored store may have forgotten.
     Expired,
 }
 
@@ -49,12 +49,14 @@ pub enum Change {
     Expired,
 }
 
-/// Carries a change out. It cannot fail: what has ended stays as it ended, and what is not held has nothing to lift.
+/// Carries a change out. It cannot fail: what was revoked stays so, what came to its end has only a revocation from before to learn of
+/// ([`Command::PutBack`](super::Command::PutBack)), and what is not held has nothing to lift.
 #[must_use]
 pub fn apply(state: State, change: &Change) -> State {
     match (state, *change) {
-        (State::Ended(_) | State::Expired, _) => state,
+        (State::Ended(_), _) => state,
         (_, Change::Revoked(revocation)) => State::Ended(revocation),
+        (State::Expired, _) => state,
         (_, Change::Expired) => State::Expired,
         (State::Live, Change::Held { cause, at }) => State::Held(Holds::first(at, cause)),
         (State::Held(holds), Change::Held { cause, .. } | Change::HoldAdded { cause }) => State::Held(holds.with(cause)),
@@ -66,7 +68,7 @@ pub fn apply(state: State, change: &Change) -> State {
 }
 
 impl State {
-    /// Whether nothing can change it any more.
+    /// Whether nothing that happens can change it any more.
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Ended(_) | Self::Expired)
     }

@@ -73,7 +73,8 @@ impl Transaction<'_> {
     /// Retires a CA key: nothing is issued with it any more, and its next lists and answers are final. Returns whether it was not
     /// retired before.
     ///
-    /// Errors: [`RetireRefusal`] while a certificate of it is live or held; [`StoreFault::Misuse`] if there is no such key.
+    /// Errors: [`RetireRefusal`] while a certificate of it is live or held, test certificates too: see
+    /// [`Transaction::end_test_certificates`]; [`StoreFault::Misuse`] if there is no such key.
     pub fn retire_ca_key(&mut self, ca_key: CaKeyId, now: DateTime<Utc>) -> Result<bool, WriteError<RetireRefusal>> {
         // An issuance refers to the key's row: it came before, or waits for the end of this and finds the key retired.
         let lock = self.session.update_lock();

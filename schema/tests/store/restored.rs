@@ -14,7 +14,7 @@ use schema::{EventKind, EventPosition, StoreFault, on_each_database};
 const KIND: CertificateKind = CertificateKind::Signature;
 
 on_each_database! {
-    fn published_revocations_come_back_as_they_were_told_and_change_nothing_that_ended(store) {
+    fn published_revocations_come_back_as_they_were_told_and_change_nothing_that_was_revoked(store) {
         let keys = add_ca_keys(&store.writer());
         let samples = [1, 2, 3, 4].map(|number| Sample::new(number, keys));
         for sample in &samples {
@@ -52,6 +52,36 @@ on_each_database! {
         assert_eq!(detail.events.last().unwrap().data["by"], serde_json::json!({"reconciliation": true}));
         assert_eq!(status(&was_held).revocation, Some(told(70, RevocationReason::CessationOfOperation)));
         assert_eq!(status(&ended).revocation.unwrap().reason, RevocationReason::Superseded);
+        assert_eq!(replayed(&store.reader()), stored(&store.reader()));
+    }
+
+    fn what_expired_only_because_its_revocation_was_forgotten_is_revoked_again(store) {
+        let keys = add_ca_keys(&store.writer());
+        let samples = [1, 2, 3, 4].map(|number| Sample { not_after: moment(50), ..Sample::new(number, keys) });
+        for sample in &samples {
+            sample.accept_and_issue(&store.writer(), moment(2)).unwrap();
+        }
+        let serials = samples.each_ref().map(|sample| sample.serial(KIND));
+        let order = Order::from(Origin::Schedule { name: "expire".to_owned() });
+        assert_eq!(store.writer().write(move |tx| tx.expire_due(10, &jpki(), &order, moment(60))).unwrap().len(), 8, "of both kinds");
+        let before = Revocation { invalidity: Some(moment(30)), ..Revocation::new(moment(40), RevocationReason::KeyCompromise) };
+        let at_the_end = Revocation::new(moment(50), RevocationReason::Superseded);
+        let after = Revocation::new(moment(51), RevocationReason::KeyCompromise);
+        let held = Revocation::new(moment(40), RevocationReason::CertificateHold);
+        let told = [before, at_the_end, after, held];
+        let listed = serials.iter().cloned().zip(told).map(|(serial, revocation)| ListedRevocation { serial, revocation });
+        let entries: Vec<ListedRevocation> = listed.collect();
+        let since = store.reader().position().unwrap();
+        for expected in [2, 0] {
+            let entries = entries.clone();
+            assert_eq!(store.writer().write(move |tx| tx.put_back(keys[0], &entries, &jpki(), moment(100))).unwrap().len(), expected);
+        }
+        let statuses = store.reader().certificate_statuses(keys[0], &serials).unwrap();
+        let found: Vec<_> = statuses.into_iter().map(|status| status.map(|status| (status.state, status.revocation)).unwrap()).collect();
+        let (revoked, expired) = (CertificateState::Revoked, (CertificateState::Expired, None));
+        assert_eq!(found, [(revoked, Some(before)), (revoked, Some(at_the_end)), expired, expired]);
+        let (changes, _) = store.reader().status_changes_after(since, 10).unwrap();
+        assert_eq!(changes.iter().map(|change| &change.serial).collect::<Vec<_>>(), [&serials[0], &serials[1]], "OCSP hears of them");
         assert_eq!(replayed(&store.reader()), stored(&store.reader()));
     }
 

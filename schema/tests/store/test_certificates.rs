@@ -1,15 +1,18 @@
 //! Certificates that nobody holds, and the history of how long revocations took to be told.
 
 use ca_core::issuer::CaKeyId;
-use ca_core::lifecycle::Command;
+use ca_core::lifecycle::{Command, HoldCause};
 use ca_core::revocation::RevocationReason;
 use chrono::TimeDelta;
+use schema::certificate::CertificateState;
+use schema::change::{Order, Origin};
+use schema::crl::RetireRefusal;
 use schema::fault::FaultClass;
 use schema::latency::{LATENCY_BUCKETS, LatencyStage, LatencySummary};
 use schema::notice::NewNotice;
 use schema::test_certificate::{NewTestCertificate, TestStatus};
-use schema::testing::{Sample, TestDatabase, add_ca_keys, moment};
-use schema::{EventPosition, StoreFault, on_each_database};
+use schema::testing::{Sample, TestDatabase, add_ca_keys, jpki, moment, replayed, stored};
+use schema::{EventPosition, StoreFault, WriteError, on_each_database};
 
 const ENDED: Command = Command::Revoke { reason: RevocationReason::Superseded, invalid_since: None };
 
@@ -47,6 +50,32 @@ on_each_database! {
         let second = store.reader().test_certificates().unwrap();
         assert_eq!((second.len(), second[0].der.as_slice(), second[0].made_at), (4, b"certificate 10".as_slice(), moment(10)));
         assert!(store.reader().certificate_status(keys[0], &second[0].serial).unwrap().is_some());
+    }
+
+    fn test_certificates_end_with_their_ca_key_or_stay_if_it_is_not_retired(store) {
+        let keys = add_ca_keys(&store.writer());
+        for (number, status) in (1..).zip(TestStatus::ALL) {
+            add(store, keys, number, status).unwrap();
+        }
+        let phone = Sample::new(9, keys);
+        phone.accept_and_issue(&store.writer(), moment(5)).unwrap();
+        let real = phone.serial(ca_core::kind::CertificateKind::Signature);
+        let held = Sample::new(3, keys).serial(ca_core::kind::CertificateKind::Signature);
+        store.command(keys[0], &held, Command::Hold { cause: HoldCause::Operator }, moment(6));
+        let retire = || {
+            store.writer().write(move |tx| {
+                let order = Order::from(Origin::Schedule { name: "test_certificates".to_owned() });
+                tx.end_test_certificates(keys[0], &jpki(), &order, moment(9))?;
+                tx.retire_ca_key(keys[0], moment(9))
+            })
+        };
+        assert_eq!(retire(), Err(WriteError::Refused(RetireRefusal::CertificatesStand { standing: 1 })));
+        let state = |serial| store.reader().certificate_status(keys[0], serial).unwrap().unwrap().state;
+        assert_eq!(state(&held), CertificateState::Held, "all or nothing");
+        store.command(keys[0], &real, ENDED, moment(8));
+        assert_eq!(retire(), Ok(true));
+        assert_eq!(state(&held), CertificateState::Revoked);
+        assert_eq!(replayed(&store.reader()), stored(&store.reader()));
     }
 
     fn nothing_is_done_for_the_holder_of_a_test_certificate(store) {

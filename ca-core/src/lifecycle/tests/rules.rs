@@ -189,18 +189,20 @@ fn times_that_relying_parties_see_are_whole_seconds() {
 }
 
 #[test]
-fn what_was_published_comes_back_as_it_was_told_and_changes_nothing_that_ended() {
+fn what_was_published_comes_back_as_it_was_told_and_changes_nothing_that_was_revoked() {
     let told = at("2025-03-01T10:00:00Z");
     for policy in policies() {
-        // The second has ended meanwhile.
-        for not_after in [at("2030-01-01T00:00:00Z"), at("2026-06-15T11:59:59Z")] {
+        // The second has ended meanwhile, the third with the second of its revocation, the fourth before.
+        for not_after in [at("2030-01-01T00:00:00Z"), at("2026-06-15T11:59:59Z"), told, told - TimeDelta::seconds(1)] {
             for state in states() {
                 for reason in Reason::ALL {
                     let certificate = Certificate { kind: CertificateKind::Signature, not_after, state };
                     let revocation = Revocation { invalidity: Some(told - TimeDelta::days(1)), ..Revocation::new(told, reason) };
                     let change = decide(&certificate, &Command::PutBack { revocation }, &policy, now()).unwrap();
                     let expected = match (state, reason.is_permanent()) {
-                        (State::Ended(_) | State::Expired, _) | (State::Held(_), false) => None,
+                        (State::Ended(_), _) | (State::Held(_) | State::Expired, false) => None,
+                        (State::Expired, true) if not_after < told => None,
+                        (State::Expired, true) => Some(Change::Revoked(revocation)),
                         (State::Live | State::Held(_), true) => Some(Change::Revoked(revocation)),
                         (State::Live, false) => Some(Change::Held { cause: OPERATOR, at: told }),
                     };
