@@ -63,6 +63,8 @@ pub struct Cache {
     locks: Vec<Mutex<()>>,
     hash: RandomState,
     evicted: Evictions,
+    /// When the last complete look began: ticks.
+    looked: AtomicU64,
 }
 
 /// How many entries were dropped for want of room.
@@ -70,6 +72,10 @@ pub struct Cache {
 struct Evictions(Arc<AtomicU64>);
 
 const LOCKS: usize = 64;
+
+/// A status is read again after so many milliseconds, also if nothing is known to have changed: no mistake is for ever. What was signed
+/// with it may be told for as long as answers are used again. While the store cannot be read no status gets older.
+pub const STATUS_MILLISECONDS: u64 = 600_000;
 
 /// A quarter of the room is for statuses: many answers tell one status, and a status takes about a tenth of an answer.
 const STATUS_SHARE: u64 = 4;
@@ -96,6 +102,7 @@ impl Cache {
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             hash,
             evicted,
+            looked: AtomicU64::new(0),
         }
     }
 
@@ -111,7 +118,14 @@ impl Cache {
 
     /// The status of a certificate, if it is remembered and alive.
     pub fn status(&self, ca_key: CaKeyId, serial: &SerialNumber) -> Option<Arc<StatusEntry>> {
-        self.statuses.get(&CertificateRef { ca_key, serial }).filter(|entry| entry.is_alive())
+        let entry = self.statuses.get(&CertificateRef { ca_key, serial }).filter(|entry| entry.is_alive())?;
+        let is_old = self.looked.load(Ordering::Relaxed).saturating_sub(entry.kept_at()) > STATUS_MILLISECONDS;
+        (!is_old).then_some(entry)
+    }
+
+    /// A complete look began at `tick`.
+    pub(crate) fn grow_old(&self, tick: u64) {
+        self.looked.store(tick, Ordering::Relaxed);
     }
 
     /// Keeps a status that was read in `epoch` by somebody who had asked for the era before, unless something newer is known. The
@@ -132,6 +146,7 @@ impl Cache {
         if let Some(newer) = self.statuses.peek(&key).filter(|known| known.is_alive() && known.position() > entry.position()) {
             return newer;
         }
+        entry.keep_from(self.looked.load(Ordering::Relaxed));
         let entry = Arc::new(entry);
         self.statuses.insert(CertificateKey { ca_key, serial: serial.clone() }, Arc::clone(&entry));
         drop(lock);

@@ -1,9 +1,10 @@
 //! Following the store, so that what is remembered is forgotten as soon as it is no longer so.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ca_core::digest::Sha256Digest;
 use chrono::{DateTime, TimeDelta, Utc};
 use schema::epoch::StoreState;
 use schema::status_change::{StatusChange, StatusChangeKind};
@@ -19,6 +20,8 @@ pub struct Follower {
     cache: Arc<Cache>,
     freshness: Arc<Freshness>,
     metrics: Arc<Metrics>,
+    /// What tells the event at [`Freshness::seen`] from any other: a store that has another there is not the one that was followed.
+    seen_event: Mutex<Option<Sha256Digest>>,
     /// The latest time that the clock on the wall has shown: milliseconds since 1970.
     latest: AtomicI64,
     clock_is_back: AtomicBool,
@@ -40,7 +43,7 @@ impl Follower {
     /// For what is kept in `cache`.
     pub fn new(reader: Reader, cache: Arc<Cache>, freshness: Arc<Freshness>, metrics: Arc<Metrics>) -> Self {
         let (latest, clock_is_back) = (AtomicI64::new(i64::MIN), AtomicBool::new(false));
-        Self { reader, cache, freshness, metrics, latest, clock_is_back }
+        Self { reader, cache, freshness, metrics, seen_event: Mutex::default(), latest, clock_is_back }
     }
 
     /// One look: kills what has changed since the last. It began at `tick`, which is `now` on the wall.
@@ -49,12 +52,13 @@ impl Follower {
     /// If the store could not be read: then this was no look.
     pub fn look(&self, tick: u64, now: DateTime<Utc>) -> Result<(), StoreFault> {
         self.watch_clock(now);
-        let state = self.reader.store_state();
+        let state = self.reader.store_state_since(self.freshness.seen());
         self.freshness.reached(state.is_ok());
-        let state = state?;
-        if self.judge(&state) {
+        let (state, event_at_seen) = state?;
+        if self.judge(&state, event_at_seen) {
             self.apply_changes(&state, now)?;
             self.freshness.complete(tick, now);
+            self.cache.grow_old(tick);
             self.metrics.last_look.set(now.timestamp_millis() as f64 / 1_000.0);
         }
         self.metrics.cached(self.cache.octets(), self.cache.entries(), self.cache.take_evictions());
@@ -73,10 +77,12 @@ impl Follower {
     }
 
     /// Whether the store is to be believed, and followed.
-    fn judge(&self, state: &StoreState) -> bool {
+    fn judge(&self, state: &StoreState, event_at_seen: Option<Sha256Digest>) -> bool {
         let freshness = &self.freshness;
         let (epoch, before) = (freshness.epoch(), freshness.judgement());
-        let went_back = state.epoch < epoch || (state.epoch == epoch && state.position < freshness.seen());
+        // Having lost its last events, it may have gone beyond them since: then there are others in their places.
+        let lost_events = state.position < freshness.seen() || event_at_seen != self.seen_event();
+        let went_back = state.epoch < epoch || (state.epoch == epoch && lost_events);
         // Having gone back, it is not to be believed by passing the old position again: only a new epoch says that somebody knows.
         let still_back = before == Some(Distrust::WentBack) && state.epoch <= epoch;
         let judgement = if state.reconciling_since.is_some() {
@@ -104,6 +110,7 @@ impl Follower {
         if before.is_some() || state.epoch != epoch {
             self.forget();
             freshness.follow_from(state.epoch, state.position);
+            self.remember_event(state.event);
             freshness.judge(None);
         }
         true
@@ -113,18 +120,29 @@ impl Follower {
         self.metrics.behind.set((state.position.0 - self.freshness.seen().0).max(0) as f64);
         while self.freshness.seen() < state.position {
             let seen = self.freshness.seen();
-            let (changes, until) = self.reader.status_changes_after(seen, CHANGES)?;
+            let following = self.reader.status_changes_following((seen, self.seen_event()), CHANGES)?;
+            // Lost since the look began, or another server is asked: the next look finds out.
+            let (changes, (until, event)) = following.ok_or(StoreFault::WentBack)?;
             if until <= seen {
                 // It was ahead a moment ago: the next look will find out what happened.
                 return Err(StoreFault::Corrupt("the events end before the event counter"));
             }
             self.freshness.advance(until);
+            self.remember_event(event);
             for change in &changes {
                 self.cache.kill(change.ca_key, &change.serial, change.position);
                 self.measure(change, now);
             }
         }
         Ok(())
+    }
+
+    fn seen_event(&self) -> Option<Sha256Digest> {
+        *self.seen_event.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember_event(&self, event: Option<Sha256Digest>) {
+        *self.seen_event.lock().unwrap_or_else(PoisonError::into_inner) = event;
     }
 
     /// From the commit of a revocation to the moment from which nobody is told anything else.

@@ -1,6 +1,6 @@
 //! What became of a certificate, as it is remembered.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ca_core::revocation::Revocation;
 use chrono::{DateTime, Utc};
@@ -45,13 +45,15 @@ impl Status {
 pub struct StatusEntry {
     status: Status,
     position: EventPosition,
+    /// Since when it is kept: ticks.
+    kept_at: AtomicU64,
     alive: AtomicBool,
 }
 
 impl StatusEntry {
     /// As it was at `position`, alive.
     pub fn new(status: Status, position: EventPosition) -> Self {
-        Self { status, position, alive: AtomicBool::new(true) }
+        Self { status, position, kept_at: AtomicU64::new(0), alive: AtomicBool::new(true) }
     }
 
     /// The status.
@@ -62,6 +64,16 @@ impl StatusEntry {
     /// The position of the snapshot that it was read from.
     pub fn position(&self) -> EventPosition {
         self.position
+    }
+
+    /// It is kept from `tick` on.
+    pub(crate) fn keep_from(&self, tick: u64) {
+        self.kept_at.store(tick, Ordering::Relaxed);
+    }
+
+    /// Since when it is kept: ticks.
+    pub(crate) fn kept_at(&self) -> u64 {
+        self.kept_at.load(Ordering::Relaxed)
     }
 
     /// Whether it may still be told. An entry never lives again.

@@ -155,6 +155,44 @@ on_each_database! {
         assert!(house.service.ready().is_ok());
     }
 
+    fn a_store_that_lost_events_and_went_beyond_them_is_not_believed(house) {
+        let house = house();
+        for number in 1..=3 {
+            house.issue(number);
+        }
+        house.service.look().unwrap();
+        assert_eq!((house.told(1), house.told(2)), (Told::Good, Told::Good));
+        // As after a failover that lost the last event: another stands in its place, by which 2 was revoked, and others after it.
+        let last = house.store.reader().position().unwrap().0;
+        let two = "(SELECT certificate_id FROM event WHERE kind = 'certificate.issued' ORDER BY position LIMIT 1 OFFSET 1)";
+        house
+            .store
+            .execute(&format!(
+                "UPDATE certificate SET state = 3, revoked_at = 5000, reason = 1 WHERE id = {two}; \
+                 UPDATE event SET at = at + 1, kind = 'certificate.revoked', certificate_id = {two} WHERE position = {last}; \
+                 UPDATE event_counter SET position = {last} + 1; \
+                 INSERT INTO event (position, at, kind, data) VALUES ({last} + 1, 0, 'ca_key.added', '{{}}')"
+            ))
+            .unwrap();
+        house.service.look().unwrap();
+        assert_eq!((house.told(1), house.told(2)), (LATER, LATER));
+        assert_eq!(house.service.ready().unwrap_err().code(), "went_back");
+    }
+
+    fn a_change_that_no_event_tells_of_is_told_after_ten_minutes_all_the_same(house) {
+        let house = house();
+        house.issue(1);
+        house.service.look().unwrap();
+        assert_eq!(house.told(1), Told::Good);
+        house.store.execute("UPDATE certificate SET state = 3, revoked_at = 5000, reason = 1").unwrap();
+        for (minutes, is_good) in [(9, true), (2, false)] {
+            house.time.pass(TimeDelta::minutes(minutes));
+            house.service.look().unwrap();
+            assert_eq!(house.told(1) == Told::Good, is_good, "{minutes}");
+        }
+        assert!(matches!(house.told(1), Told::Revoked(..)), "{:?}", house.told(1));
+    }
+
     fn a_store_that_went_back_is_not_believed_before_a_new_epoch(house) {
         let house = house();
         for number in 1..=3 {

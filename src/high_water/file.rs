@@ -1,7 +1,7 @@
 //! The file: JSON on one line, with its own checksum.
 //!
 //! ```json
-//! {"high_water":{"instance":"9f…","mark":{"epoch":1,"position":57,"crl_numbers":{"signature-1":3},"at":"…"},"before":null},"sha256":"…"}
+//! {"high_water":{"instance":"9f…","mark":{"epoch":1,"position":57,"event":"4e…","crl_numbers":{"signature-1":3},"at":"…"},"before":null},"sha256":"…"}
 //! ```
 //!
 //! `sha256` is that of the octets between `{"high_water":` and `,"sha256"`. `before` is what had been reached when the present epoch
@@ -198,7 +198,7 @@ mod tests {
 
     fn mark(position: i64) -> Mark {
         let crl_numbers = BTreeMap::from([("signature-1".to_owned(), 3)]);
-        Mark { epoch: 1, position, crl_numbers, at: "2026-11-21T09:00:00.123Z".parse().unwrap() }
+        Mark { epoch: 1, position, event: Some("ab".repeat(32)), crl_numbers, at: "2026-11-21T09:00:00.123Z".parse().unwrap() }
     }
 
     fn files(directory: &Path, instance: &str) -> HighWaterFiles {
@@ -216,6 +216,19 @@ mod tests {
         assert_eq!(files.examine().unwrap(), Some(HighWater { instance: "a".to_owned(), mark: mark(9), before: Some(mark(20)) }));
         let names = fs::read_dir(directory.path()).unwrap().count();
         assert_eq!(names, 2, "nothing is left beside them");
+    }
+
+    #[test]
+    fn a_file_that_does_not_know_its_event_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = files(directory.path(), "a");
+        let old = Mark { event: None, ..mark(9) };
+        assert!(files.write(&old, None).is_empty());
+        let text = fs::read_to_string(directory.path().join("one.json")).unwrap();
+        assert!(text.contains(r#""position":9,"crl_numbers""#), "{text}");
+        let found = files.examine().unwrap().unwrap().mark;
+        assert_eq!(found, old);
+        assert_eq!(found.highest(mark(9)), mark(9), "and learns it");
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use ca_core::digest::Sha256Digest;
 use ca_core::issuer::{CaKey, CaKeyId};
 use chrono::{DateTime, Utc};
 use crl_publisher::shelf::label as scope_label;
 use schema::crl::PublishedCrl;
-use schema::{Reader, StoreFault};
+use schema::{EventPosition, Reader, StoreFault};
 use serde::{Deserialize, Serialize};
 
 /// How far CRL numbers are raised above the highest that is known to have been published, where a store went back: more than a list a
@@ -22,6 +23,9 @@ pub(crate) struct Mark {
     pub(crate) epoch: u64,
     /// The position of the last event.
     pub(crate) position: i64,
+    /// SHA-256, in hexadecimal, that tells this event from any other; unknown in files of older programs, and before the first event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) event: Option<String>,
     /// The number of the last published CRL of each scope, by the scope's label, such as `signature-1` or, for a shard, `signature-1-17`.
     pub(crate) crl_numbers: BTreeMap<String, u64>,
     /// When it was looked at.
@@ -40,13 +44,21 @@ impl Mark {
         };
         let lists = reader.latest_crls()?;
         let crl_numbers = lists.iter().map(|list| Ok::<_, StoreFault>((label(list)?, list.number))).collect::<Result<_, _>>()?;
-        Ok(Self { epoch: state.epoch, position: state.position.0, crl_numbers, at: now })
+        Ok(Self { epoch: state.epoch, position: state.position.0, event: words(state.event), crl_numbers, at: now })
     }
 
     /// The same without the numbers of CRLs, which the RA may not read.
     pub(crate) fn of_events(reader: &Reader, now: DateTime<Utc>) -> Result<Self, StoreFault> {
         let state = reader.store_state()?;
-        Ok(Self { epoch: state.epoch, position: state.position.0, crl_numbers: BTreeMap::new(), at: now })
+        Ok(Self { epoch: state.epoch, position: state.position.0, event: words(state.event), crl_numbers: BTreeMap::new(), at: now })
+    }
+
+    /// Whether the store has another event than this one at its position, in words; `None` also if it is not in this mark's epoch, or not
+    /// beyond its position: then the numbers tell. A store that lost its last events may have gone beyond them since.
+    pub(crate) fn replaced_in(&self, reader: &Reader) -> Result<Option<String>, StoreFault> {
+        let (state, found) = reader.store_state_since(EventPosition(self.position))?;
+        let compares = state.epoch == self.epoch && state.position.0 >= self.position && self.event.is_some();
+        Ok((compares && words(found) != self.event).then(|| format!("event {} is another than it was", self.position)))
     }
 
     /// What is lower here than in `reached`, in words; `None` if nothing is. Within one epoch everything compares; in a later one
@@ -75,6 +87,9 @@ impl Mark {
     /// The highest of both: of the later epoch, with the highest number of each CA key in either.
     pub(crate) fn highest(self, other: Self) -> Self {
         let (mut higher, lower) = if (self.epoch, self.position) >= (other.epoch, other.position) { (self, other) } else { (other, self) };
+        if (higher.epoch, higher.position) == (lower.epoch, lower.position) {
+            higher.event = higher.event.or(lower.event);
+        }
         for (label, number) in lower.crl_numbers {
             let known = higher.crl_numbers.entry(label).or_default();
             *known = (*known).max(number);
@@ -84,7 +99,7 @@ impl Mark {
 
     /// Whether it tells the same as another, whenever that was looked at.
     pub(crate) fn tells_the_same(&self, other: &Self) -> bool {
-        (self.epoch, self.position, &self.crl_numbers) == (other.epoch, other.position, &other.crl_numbers)
+        (self.epoch, self.position, &self.event, &self.crl_numbers) == (other.epoch, other.position, &other.event, &other.crl_numbers)
     }
 
     /// The numbers below which no CRL may be published in a store that went back, for the CA keys that it has.
@@ -98,12 +113,22 @@ impl Mark {
     }
 }
 
+fn words(event: Option<Sha256Digest>) -> Option<String> {
+    event.map(|digest| digest.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn mark(epoch: u64, position: i64, signature: u64) -> Mark {
-        Mark { epoch, position, crl_numbers: BTreeMap::from([("signature-1".to_owned(), signature)]), at: DateTime::UNIX_EPOCH }
+        Mark {
+            epoch,
+            position,
+            event: None,
+            crl_numbers: BTreeMap::from([("signature-1".to_owned(), signature)]),
+            at: DateTime::UNIX_EPOCH,
+        }
     }
 
     #[test]

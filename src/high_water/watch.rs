@@ -132,9 +132,10 @@ impl Watch {
     fn beat(&mut self) -> Result<(), StoreFault> {
         // Before the store is read: what this process has seen committed, and what another has written down, must be in it.
         let committed = self.wake.position();
-        self.read_files();
+        let known = self.read_files();
         let mut mark = self.look()?;
-        if let Some(why) = self.went_back(&mark, committed.0) {
+        let replaced = known.iter().find_map(|known| known.replaced_in(&self.reader).transpose()).transpose()?;
+        if let Some(why) = self.went_back(&mark, committed.0).or(replaced) {
             let Some(writer) = &self.writer else {
                 self.tell(true, format!("the store went back: {why}. `tsunagi restore begin` on the CA's machine begins a new epoch"));
                 return Ok(());
@@ -181,14 +182,19 @@ impl Watch {
     }
 
     /// Another process may keep the same files, and a file of another machine may have been put in place.
-    fn read_files(&mut self) {
+    /// Returns all marks that are known, each for itself: what was seen in one is not there in another, if both are not of one past.
+    fn read_files(&mut self) -> Vec<Mark> {
+        let mut known: Vec<Mark> = self.reached.iter().map(|reached| reached.mark.clone()).collect();
         for (_, found) in self.files.look() {
             let super::Found::Sound(found) = found else { continue };
+            known.push(found.mark.clone());
             self.reached = Some(match self.reached.take() {
                 Some(reached) => reached.highest(found),
                 None => found,
             });
         }
+        known.dedup();
+        known
     }
 
     fn went_back(&self, mark: &Mark, committed: i64) -> Option<String> {

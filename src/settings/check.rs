@@ -20,6 +20,11 @@ pub(super) fn contradictions(settings: &Settings) -> Vec<String> {
         "store.url: begins with sqlite:// or postgres://"
     });
     demand((1..=1_000).contains(&settings.store.readers), "store.readers: from 1 to 1000");
+    // The follower, the CRL shelf, the pages and the high-water mark read beside the lookups.
+    demand(
+        u64::from(settings.status.ocsp.lookup_threads) + 4 <= u64::from(settings.store.readers),
+        "status.ocsp.lookup_threads: at least 4 less than store.readers, for everything reads on the same connections",
+    );
     demand(settings.store.high_water.len() <= 8, "store.high_water: at most 8 files");
     demand(settings.store.high_water.iter().all(|path| path.file_name().is_some()), "store.high_water: names files");
     demand(
