@@ -44,6 +44,7 @@ on_each_database! {
         let mut octets = std::fs::read(&path).unwrap();
         *octets.last_mut().unwrap() ^= 1;
         std::fs::write(&path, octets).unwrap();
+        let shelf = Arc::new(house.shelf());
         assert!(Filler::new(Arc::clone(&shelf), store.reader()).look().unwrap().is_empty());
         house.assert_whole(SIGNATURE);
         assert_eq!(shelf.kept_aside().unwrap(), aside);
