@@ -57,8 +57,8 @@ struct CertificateKey {
 /// kills every answer that tells it, without looking for them. A status that is dropped for want of room is killed as well: nobody could
 /// find it to kill it later.
 pub struct Cache {
-    statuses: Bounded<CertificateKey, Arc<StatusEntry>, StatusWeight, RandomState, Funeral>,
-    answers: Bounded<AskedKey, Arc<Answer>, AnswerWeight, RandomState, Count>,
+    statuses: Bounded<CertificateKey, Arc<StatusEntry>, StatusWeight, RandomState, StatusLifecycle>,
+    answers: Bounded<AskedKey, Arc<Answer>, AnswerWeight, RandomState, AnswerLifecycle>,
     /// Under one of these, chosen by the certificate, a status is kept or killed.
     locks: Vec<Mutex<()>>,
     hash: RandomState,
@@ -97,8 +97,8 @@ impl Cache {
         let (for_statuses, for_answers) = (octets / STATUS_SHARE, octets - octets / STATUS_SHARE);
         let hash = RandomState::new();
         Self {
-            statuses: bounded(for_statuses, STATUS_OCTETS, StatusWeight, hash.clone(), Funeral(evicted.clone())),
-            answers: bounded(for_answers, USUAL_ANSWER_OCTETS, AnswerWeight, hash.clone(), Count(evicted.clone())),
+            statuses: bounded(for_statuses, STATUS_OCTETS, StatusWeight, hash.clone(), StatusLifecycle(evicted.clone())),
+            answers: bounded(for_answers, USUAL_ANSWER_OCTETS, AnswerWeight, hash.clone(), AnswerLifecycle(evicted.clone())),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             hash,
             evicted,
@@ -244,9 +244,9 @@ impl Weighter<AskedKey, Arc<Answer>> for AnswerWeight {
 
 /// Kills statuses that leave the table, under the table's own lock.
 #[derive(Debug, Clone)]
-struct Funeral(Evictions);
+struct StatusLifecycle(Evictions);
 
-impl Lifecycle<CertificateKey, Arc<StatusEntry>> for Funeral {
+impl Lifecycle<CertificateKey, Arc<StatusEntry>> for StatusLifecycle {
     type RequestState = Option<Arc<StatusEntry>>;
 
     fn begin_request(&self) -> Self::RequestState {
@@ -266,9 +266,9 @@ impl Lifecycle<CertificateKey, Arc<StatusEntry>> for Funeral {
 
 /// Counts answers that leave the table.
 #[derive(Debug, Clone)]
-struct Count(Evictions);
+struct AnswerLifecycle(Evictions);
 
-impl Lifecycle<AskedKey, Arc<Answer>> for Count {
+impl Lifecycle<AskedKey, Arc<Answer>> for AnswerLifecycle {
     type RequestState = Option<Arc<Answer>>;
 
     fn begin_request(&self) -> Self::RequestState {

@@ -1,6 +1,6 @@
 //! Following the store, so that what is remembered is forgotten as soon as it is no longer so.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub struct Follower {
     /// The latest time that the clock on the wall has shown: milliseconds since 1970.
     latest: AtomicI64,
     clock_is_back: AtomicBool,
+    /// Since when the clock, having gone back, has gone on steadily: ticks, and what it showed.
+    steady_since: (AtomicU64, AtomicI64),
 }
 
 /// So often the store is asked, if nobody wakes the follower before.
@@ -39,11 +41,14 @@ const CHANGES: u32 = 10_000;
 /// A clock that shows less than this before the latest time is being adjusted; beyond, it went back.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
 
+/// After going on steadily for so many milliseconds a clock that went back is believed: then it was wrong before.
+const STEADY_MILLISECONDS: u64 = 60_000;
+
 impl Follower {
     /// For what is kept in `cache`.
     pub fn new(reader: Reader, cache: Arc<Cache>, freshness: Arc<Freshness>, metrics: Arc<Metrics>) -> Self {
         let (latest, clock_is_back) = (AtomicI64::new(i64::MIN), AtomicBool::new(false));
-        Self { reader, cache, freshness, metrics, seen_event: Mutex::default(), latest, clock_is_back }
+        Self { reader, cache, freshness, metrics, seen_event: Mutex::default(), latest, clock_is_back, steady_since: Default::default() }
     }
 
     /// One look: kills what has changed since the last. It began at `tick`, which is `now` on the wall.
@@ -51,7 +56,8 @@ impl Follower {
     /// # Errors
     /// If the store could not be read: then this was no look.
     pub fn look(&self, tick: u64, now: DateTime<Utc>) -> Result<(), StoreFault> {
-        self.watch_clock(now);
+        self.watch_clock(tick, now);
+        self.freshness.asks(tick);
         let state = self.reader.store_state_since(self.freshness.seen());
         self.freshness.reached(state.is_ok());
         let (state, event_at_seen) = state?;
@@ -153,7 +159,7 @@ impl Follower {
         }
     }
 
-    fn watch_clock(&self, now: DateTime<Utc>) {
+    fn watch_clock(&self, tick: u64, now: DateTime<Utc>) {
         let shown = now.timestamp_millis();
         let latest = self.latest.fetch_max(shown, Ordering::Relaxed);
         let is_back = latest.saturating_sub(shown) > CLOCK_TOLERANCE.num_milliseconds();
@@ -161,9 +167,32 @@ impl Follower {
             self.metrics.clock_went_back.increment(1);
             let by = latest.saturating_sub(shown) / 1_000;
             tracing::error!(seconds = by, "the clock went back: what was signed for a later time is forgotten");
+            self.steady_from(tick, shown);
             self.forget();
+        } else if is_back {
+            self.believe_if_steady(tick, shown);
         } else if shown >= latest && self.clock_is_back.swap(false, Ordering::Relaxed) {
             tracing::info!("the clock shows again what it has shown before");
+        }
+    }
+
+    fn steady_from(&self, tick: u64, shown: i64) {
+        self.steady_since.0.store(tick, Ordering::Relaxed);
+        self.steady_since.1.store(shown, Ordering::Relaxed);
+    }
+
+    /// A clock that was ahead for a moment does not keep the process from being ready until the time that it showed.
+    fn believe_if_steady(&self, tick: u64, shown: i64) {
+        let (since, showed) = (self.steady_since.0.load(Ordering::Relaxed), self.steady_since.1.load(Ordering::Relaxed));
+        let gone_by = tick.saturating_sub(since);
+        let shown_gone_by = i128::from(shown) - i128::from(showed);
+        if (shown_gone_by - i128::from(gone_by)).abs() > i128::from(CLOCK_TOLERANCE.num_milliseconds()) {
+            self.steady_from(tick, shown);
+            self.forget();
+        } else if gone_by >= STEADY_MILLISECONDS {
+            self.latest.store(shown, Ordering::Relaxed);
+            self.clock_is_back.store(false, Ordering::Relaxed);
+            tracing::info!("the clock has gone on steadily since it went back, and is believed");
         }
     }
 

@@ -43,6 +43,8 @@ pub struct Freshness {
     looked: AtomicU64,
     /// The same by the clock on the wall: milliseconds since 1970.
     looked_at: AtomicI64,
+    /// When the follower asked the store a question that it has not answered yet: ticks, 0 if there is none.
+    asked: AtomicU64,
     reachable: AtomicBool,
     distrust: AtomicU8,
     /// What whoever keeps the high-water mark says.
@@ -52,6 +54,9 @@ pub struct Freshness {
 
 /// So long a complete look is relied upon while the store can be reached: no status is served that is older than this.
 pub const LOOK_MILLISECONDS: u64 = 1_000;
+
+/// By so much more the clock on the wall may have gone forward than the ticks: it is being adjusted.
+const WALL_TOLERANCE_MILLISECONDS: u64 = 2_000;
 
 const TRUSTED: u8 = 0;
 const RECONCILING: u8 = 1;
@@ -66,6 +71,7 @@ impl Freshness {
             era: AtomicU64::new(0),
             looked: AtomicU64::new(0),
             looked_at: AtomicI64::new(0),
+            asked: AtomicU64::new(0),
             reachable: AtomicBool::new(true),
             distrust: AtomicU8::new(TRUSTED),
             went_back: AtomicBool::new(false),
@@ -73,22 +79,24 @@ impl Freshness {
         }
     }
 
-    /// What may be told from memory at `now` (ticks); `None` if the store must be read.
-    pub fn known(&self, now: u64) -> Option<Known> {
-        let bound = if self.is_reachable() { LOOK_MILLISECONDS } else { self.cut_off_milliseconds };
-        self.known_within(now, bound)
+    /// What may be told from memory at `now` (ticks), which is `wall` on the wall; `None` if the store must be read.
+    pub fn known(&self, now: u64, wall: DateTime<Utc>) -> Option<Known> {
+        let known = self.known_within(now, wall, LOOK_MILLISECONDS);
+        if known.is_none() && (!self.is_reachable() || self.is_hanging(now)) { self.known_when_cut_off(now, wall) } else { known }
     }
 
     /// What may be told from memory at `now` (ticks) by somebody who has tried to read the store in vain.
-    pub fn known_when_cut_off(&self, now: u64) -> Option<Known> {
-        self.known_within(now, self.cut_off_milliseconds)
+    pub fn known_when_cut_off(&self, now: u64, wall: DateTime<Utc>) -> Option<Known> {
+        self.known_within(now, wall, self.cut_off_milliseconds)
     }
 
-    fn known_within(&self, now: u64, bound: u64) -> Option<Known> {
+    /// The clock on the wall has a say only in that more time has gone by: ticks stand still while the machine sleeps.
+    fn known_within(&self, now: u64, wall: DateTime<Utc>, bound: u64) -> Option<Known> {
         let age = self.age(now)?;
         // Loaded after `looked`: at worst it is that of a later look, which is complete too.
         let as_of = DateTime::from_timestamp_millis(self.looked_at.load(Ordering::Acquire))?;
-        (age <= bound).then_some(Known { as_of, cut_off: age > LOOK_MILLISECONDS })
+        let slept = u64::try_from((wall - as_of).num_milliseconds()).is_ok_and(|wall_age| wall_age > bound + WALL_TOLERANCE_MILLISECONDS);
+        (age <= bound && !slept).then_some(Known { as_of, cut_off: age > LOOK_MILLISECONDS })
     }
 
     /// How long ago the last complete look began, in milliseconds; `None` before the first.
@@ -99,6 +107,12 @@ impl Freshness {
     /// Whether the last look is too old to be relied upon in any case.
     pub fn is_cut_off(&self, now: u64) -> bool {
         self.age(now).is_none_or(|age| age > self.cut_off_milliseconds)
+    }
+
+    /// Whether the follower has waited for the store's state for longer than a look is relied upon.
+    fn is_hanging(&self, now: u64) -> bool {
+        let asked = self.asked.load(Ordering::Acquire);
+        asked > 0 && now.saturating_sub(asked) > LOOK_MILLISECONDS
     }
 
     /// Whether the store answered the follower's last question.
@@ -158,13 +172,19 @@ impl Freshness {
     }
 
     /// Every change committed before `tick`, which was `at` on the wall, is applied.
-    pub(crate) fn complete(&self, tick: u64, at: DateTime<Utc>) {
+    pub fn complete(&self, tick: u64, at: DateTime<Utc>) {
         self.looked_at.store(at.timestamp_millis(), Ordering::Release);
         self.looked.store(tick.max(1), Ordering::Release);
     }
 
+    /// At `tick` the store is asked.
+    pub fn asks(&self, tick: u64) {
+        self.asked.store(tick.max(1), Ordering::Release);
+    }
+
     /// Whether the store answers.
     pub(crate) fn reached(&self, reachable: bool) {
+        self.asked.store(0, Ordering::Release);
         self.reachable.store(reachable, Ordering::Release);
     }
 

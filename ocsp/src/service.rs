@@ -198,14 +198,14 @@ impl OcspService {
             return Step::Replied(self.fault_reply(&distrust.into()));
         }
         let tick = self.ticks.now();
-        let known = self.freshness.known(tick);
+        let now = self.clock.now();
+        let known = self.freshness.known(tick, now);
         if let Some(known) = known
-            && let Some(answer) = self.cache.answer(asked).filter(|answer| answer.may_be_repeated(tick))
+            && let Some(answer) = self.cache.answer(asked).filter(|answer| answer.may_be_repeated(tick, now))
         {
             self.metrics.answered(if known.cut_off { Way::CutOff } else { Way::Hot }, &answer);
             return Step::Replied(Reply { der: answer.der.clone(), repeatable: Some(answer) });
         }
-        let now = self.clock.now();
         let inquiry = match self.inquiry(asked, now) {
             Ok(inquiry) => inquiry,
             Err(Refused::Refusal(refusal)) => return Step::Replied(self.refusal_reply(&refusal)),
@@ -261,8 +261,8 @@ impl OcspService {
         let now = self.clock.now();
         let reply = match looked {
             Ok(looked) => self.sign(asked, inquiry, looked.entries, (looked.as_of, now), Way::Cold),
-            Err(fault @ (AnswerFault::Source(_) | AnswerFault::Slow)) => {
-                let known = self.freshness.known_when_cut_off(self.ticks.now());
+            Err(fault @ (AnswerFault::Source(_) | AnswerFault::Slow | AnswerFault::Busy)) => {
+                let known = self.freshness.known_when_cut_off(self.ticks.now(), now);
                 let remembered = known.and_then(|known| self.reply_from_memory(asked, inquiry, known, now));
                 remembered.unwrap_or_else(|| self.fault_reply(&fault))
             }

@@ -126,6 +126,65 @@ fn a_clock_that_goes_back_is_noticed_and_what_was_signed_for_later_is_forgotten(
 }
 
 #[test]
+fn a_clock_that_was_ahead_for_a_moment_is_believed_again_after_a_steady_minute() {
+    let house = house();
+    house.time.set_wall(TimeDelta::days(1));
+    house.service.look().unwrap();
+    house.time.set_wall(-TimeDelta::days(1));
+    house.service.look().unwrap();
+    assert_eq!(house.service.ready().unwrap_err().code(), "clock_went_back");
+    let pass = |seconds| {
+        for _ in 0..seconds {
+            house.time.pass(milliseconds(1_000));
+            house.service.look().unwrap();
+        }
+    };
+    pass(50);
+    // Not steady: it counts from here.
+    house.time.set_wall(milliseconds(-5_000));
+    pass(59);
+    assert_eq!(house.service.ready().unwrap_err().code(), "clock_went_back");
+    pass(3);
+    assert!(house.service.ready().is_ok());
+    // From here on it is watched as before.
+    house.time.set_wall(milliseconds(-3_000));
+    house.service.look().unwrap();
+    assert_eq!(house.service.ready().unwrap_err().code(), "clock_went_back");
+}
+
+#[test]
+fn a_machine_that_slept_tells_nothing_from_memory_that_was_read_before() {
+    let settings = OcspSettings { answer_life_seconds: 86_400, reuse_seconds: 3_600, ..OcspSettings::default() };
+    let house = House::new(settings);
+    house.issue(1);
+    house.service.look().unwrap();
+    assert_eq!(house.told(1), Told::Good);
+    house.revoke(1);
+    // Ticks stand still; the follower has not looked yet.
+    house.time.set_wall(milliseconds(30_000));
+    assert_eq!(house.told(1), COMPROMISED, "read anew");
+    house.store.execute("ALTER TABLE certificate RENAME TO lost").unwrap();
+    house.store.execute("ALTER TABLE store_meta RENAME TO gone").unwrap();
+    house.service.look().unwrap_err();
+    house.time.set_wall(TimeDelta::hours(1));
+    assert_eq!(house.told(1), LATER, "cut off for longer than is allowed");
+}
+
+#[test]
+fn while_the_follower_waits_for_the_store_too_long_what_is_remembered_is_told_for_as_long_as_cut_off() {
+    let freshness = Freshness::new(60_000);
+    let start = support::house::start();
+    let known = |tick: u64| freshness.known(tick, start + milliseconds(i64::try_from(tick).unwrap()));
+    freshness.complete(1, start);
+    assert!(known(900).is_some_and(|known| !known.cut_off));
+    assert!(known(1_500).is_none(), "the store answers, so it is read");
+    freshness.asks(1_000);
+    assert!(known(1_500).is_none(), "it may answer yet");
+    assert!(known(2_500).is_some_and(|known| known.cut_off));
+    assert!(known(60_001).is_some() && known(60_002).is_none());
+}
+
+#[test]
 fn a_certificate_that_ends_is_told_with_the_archive_cutoff_from_then_on() {
     let house = house();
     let end = house.time.wall() + TimeDelta::seconds(10);

@@ -170,9 +170,9 @@ impl Answer {
         self.repeat.as_ref().is_some_and(|repeat| repeat.entries.iter().all(|entry| entry.is_alive()))
     }
 
-    /// Whether it may be given again at `now` (ticks).
-    pub fn may_be_repeated(&self, now: u64) -> bool {
-        self.repeat.as_ref().is_some_and(|repeat| now < repeat.until) && self.is_alive()
+    /// Whether it may be given again at `tick`, which is `now` on the wall: ticks stand still while the machine sleeps.
+    pub fn may_be_repeated(&self, tick: u64, now: DateTime<Utc>) -> bool {
+        self.repeat.as_ref().is_some_and(|repeat| tick < repeat.until) && now < self.next_update && self.is_alive()
     }
 
     /// What it takes beside itself.

@@ -4,12 +4,10 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant, SystemTime};
 
 use actix_http::{HttpMessage as _, Request, Response, StatusCode};
-use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap, HeaderValue, HttpDate, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
-};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap, HeaderValue, HttpDate, IF_NONE_MATCH, LAST_MODIFIED};
 use bytes::Bytes;
 
-use crate::answers::{Answer, Repeat};
+use crate::answers::Repeat;
 use crate::service::Reply;
 
 const RESPONSE_TYPE: HeaderValue = HeaderValue::from_static("application/ocsp-response");
@@ -47,7 +45,7 @@ impl Caching {
     pub(super) fn respond(&self, request: &Request, reply: Reply) -> Response<Bytes> {
         let Some(answer) = &reply.repeatable else { return plain(reply.der) };
         let Some(repeat) = &answer.repeat else { return plain(reply.der) };
-        let is_known = is_known(request.headers(), answer, repeat);
+        let is_known = is_known(request.headers(), repeat);
         let mut response = if is_known {
             Response::with_body(StatusCode::NOT_MODIFIED, Bytes::new())
         } else {
@@ -84,16 +82,13 @@ impl Caching {
     }
 }
 
-/// Whether the client has it already (RFC 9110 section 13.2.2: If-None-Match goes before If-Modified-Since).
-fn is_known(headers: &HeaderMap, answer: &Answer, repeat: &Repeat) -> bool {
-    if headers.contains_key(IF_NONE_MATCH) {
-        let mut tags = headers.get_all(IF_NONE_MATCH).flat_map(|value| value.as_bytes().split(|octet| *octet == b','));
-        return tags.any(|tag| {
-            let tag = tag.trim_ascii();
-            // Weak comparison (RFC 9110 section 13.1.2).
-            tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == repeat.tag.as_bytes()
-        });
-    }
-    let since = headers.get(IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<HttpDate>().ok());
-    since.is_some_and(|since| SystemTime::from(since) >= SystemTime::from(answer.this_update))
+/// Whether the client has it already, by its entity tag alone. `If-Modified-Since` is passed over, which RFC 9110 section 13.1.3 allows:
+/// it counts in seconds, and of two answers within one second the second may be *revoked*.
+fn is_known(headers: &HeaderMap, repeat: &Repeat) -> bool {
+    let mut tags = headers.get_all(IF_NONE_MATCH).flat_map(|value| value.as_bytes().split(|octet| *octet == b','));
+    tags.any(|tag| {
+        let tag = tag.trim_ascii();
+        // Weak comparison (RFC 9110 section 13.1.2).
+        tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == repeat.tag.as_bytes()
+    })
 }

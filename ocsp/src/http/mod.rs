@@ -7,12 +7,15 @@
 //! response and few look at the status line (RFC 6960 appendix A.2). A body that does not arrive in time is HTTP 408.
 //!
 //! Every other path is somebody else's, served by the same listener: [`server`] takes their routes. OCSP itself goes past the router, and
-//! an answer that was signed before is sent without a future, a body or a header being put together anew.
+//! an answer that was signed before is sent without a future, a body or a header being put together anew. Whoever reads no responses has no
+//! more requests read.
 
 mod body;
 mod front;
 mod headers;
+mod paced;
 
+use std::future::ready;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -20,12 +23,14 @@ use std::time::Duration;
 
 use actix_http::HttpService;
 use actix_server::Server;
-use actix_service::map_config;
+use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::AppConfig;
+use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 
 pub use front::Front;
 
+use self::paced::Paced;
 use crate::service::OcspService;
 
 /// Connections open at once, for each worker; more wait to be accepted.
@@ -53,7 +58,12 @@ where
         let others = others.clone();
         let app = map_config(App::new().configure(move |config| others(config)), move |()| AppConfig::default());
         let front = Front::new(Arc::clone(&service), app);
-        HttpService::build().keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_TIMEOUT).local_addr(address).h1(front).tcp()
+        let connection = |stream: TcpStream| {
+            let peer = stream.peer_addr().ok();
+            ready(Ok((Paced::new(stream), peer)))
+        };
+        let http = HttpService::build().keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_TIMEOUT).local_addr(address).h1(front);
+        fn_service(connection).and_then(http)
     };
     let server = Server::build().disable_signals().shutdown_timeout(STOP_SECONDS).max_concurrent_connections(CONNECTIONS);
     Ok(server.listen("status", listener, http)?.run())
