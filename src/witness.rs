@@ -1,13 +1,20 @@
 //! What relying parties are told, asked over HTTP from where they ask: the client behind [`StatusWitness`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
+use ca_core::chain::Chain;
 use ca_core::issuer::CaKey;
 use ca_core::ocsp::{Inquiry, StatusWitness, ToldStatus, WitnessFault};
 use ca_core::serial::SerialNumber;
+use ca_core::signer::FileSigner;
 use chrono::Utc;
+use ureq::tls::Certificate;
 use ureq::{Agent, Body};
+
+use crate::failure::Failure;
+use crate::installation::read_file;
 
 /// How long a connection may take to come about, and an answer to be there as a whole: a responder that is slower than this is no use
 /// to relying parties either.
@@ -24,6 +31,25 @@ pub(crate) struct HttpWitness {
     /// Where; without it, at the address in each CA key's certificates.
     url: Option<String>,
     at_once: usize,
+    asker: Option<Asker>,
+}
+
+/// Whose name and signature questions bear, where only verifiers may ask.
+pub(crate) struct Asker {
+    certificate: Vec<u8>,
+    signer: FileSigner,
+}
+
+impl Asker {
+    /// From a verifier's certificate, in PEM, and its key, in PEM and in clear, as the keys of TLS certificates are.
+    pub(crate) fn read(certificate: &Path, key: &Path) -> Result<Self, Failure> {
+        let unreadable = |error| Failure::settings(format!("{}: {error}", certificate.display()));
+        let read = Certificate::from_pem(&read_file(certificate)?).map_err(unreadable)?;
+        Ok(Self {
+            certificate: read.der().to_vec(),
+            signer: FileSigner::open_clear(key).map_err(|fault| Failure::settings(Chain(&fault).to_string()))?,
+        })
+    }
 }
 
 impl HttpWitness {
@@ -40,7 +66,12 @@ impl HttpWitness {
             // Where we connect is in the settings, not in the environment.
             .proxy(None)
             .build();
-        Self { agent: Agent::new_with_config(config), url, at_once: at_once.clamp(1, Inquiry::MOST) }
+        Self { agent: Agent::new_with_config(config), url, at_once: at_once.clamp(1, Inquiry::MOST), asker: None }
+    }
+
+    /// The same, signing what it asks.
+    pub(crate) fn asking_as(self, asker: Option<Asker>) -> Self {
+        Self { asker, ..self }
     }
 
     /// The address of a responder that listens at `address` in this process.
@@ -55,7 +86,11 @@ impl HttpWitness {
     }
 
     fn ask(&self, ca_key: &CaKey, serials: &[SerialNumber]) -> Result<Vec<ToldStatus>, WitnessFault> {
-        let inquiry = Inquiry::new(ca_key, serials).map_err(|fault| WitnessFault::Unreachable(fault.to_string()))?;
+        let inquiry = Inquiry::new(ca_key, serials).and_then(|inquiry| match &self.asker {
+            Some(asker) => inquiry.signed_by(&asker.certificate, &asker.signer),
+            None => Ok(inquiry),
+        });
+        let inquiry = inquiry.map_err(|fault| WitnessFault::Unreachable(Chain(&fault).to_string()))?;
         let url = self.url.as_deref().unwrap_or(&ca_key.urls().ocsp);
         let post = || self.agent.post(url).content_type("application/ocsp-request").send(inquiry.request_der());
         let answer = match post().and_then(read) {

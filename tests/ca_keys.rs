@@ -37,7 +37,7 @@ fn fails(installation: &Installation, arguments: &[&str], exit: i32, code: &str)
 }
 
 /// A running installation that sees soon what became of a CA key, and of which every certificate is a phone's: those for relying
-/// parties' tests stand like others.
+/// parties' tests are counted like others.
 fn without_test_certificates(store: Store) -> Installation {
     let mut installation = Installation::prepare(store);
     installation.set("ca.test_certificates.enabled", "false");
@@ -210,6 +210,19 @@ fn a_held_certificate_stands_in_the_way_of_retirement() {
     let row = listed(&installation, Kind::Signature, 1);
     assert_eq!((&row["live"], &row["held"], &row["revoked"]), (&json!(0), &json!(1), &json!(0)));
     fails(&installation, &["ca-key", "retire", "signature", "1"], REFUSED, "certificates_stand");
+}
+
+#[test]
+fn test_certificates_end_with_their_key_and_do_not_stand_in_the_way() {
+    let installation = Installation::serving(Store::Sqlite);
+    until("the test certificates are there", || {
+        let row = listed(&installation, Kind::Signature, 1);
+        (row["live"] == 1 && row["held"] == 1).then_some(())
+    });
+    installation.json(&["ca-key", "create", "--kind", "signature"]);
+    assert_eq!(installation.json(&["ca-key", "retire", "signature", "1"])["newly_retired"], true);
+    let row = listed(&installation, Kind::Signature, 1);
+    assert_eq!((&row["live"], &row["held"], &row["revoked"]), (&json!(0), &json!(0), &json!(3)));
 }
 
 #[test]

@@ -4,10 +4,12 @@ use ca_core::digest::Sha256Digest;
 use ca_core::issuer::CaKey;
 use ca_core::key::{PublicKey, PublicKeyKind};
 use ca_core::kind::CertificateKind;
+use ca_service::ScheduleName;
 use chrono::Utc;
 use clap::{Args, Subcommand};
 use policies::KeyType;
 use schema::WriteError;
+use schema::change::{Order, Origin};
 use schema::generation::Generation;
 use serde_json::{Value, json};
 
@@ -206,7 +208,14 @@ fn retire(arguments: &Retire, output: Output) -> Result<(), Failure> {
         return Err(Failure::refused(message).with_code("newest_generation"));
     }
     let (id, now) = (ca_key.id(), Utc::now());
-    let newly = installation.database.writer().write(move |tx| tx.retire_ca_key(id, now)).map_err(|error| match error {
+    let policy = installation.policies.lifecycle.clone();
+    let retired = installation.database.writer().write(move |tx| {
+        // Those who look after the test certificates make them with the newest key by now.
+        let order = Order::from(Origin::Schedule { name: ScheduleName::TestCertificates.as_str().to_owned() });
+        tx.end_test_certificates(id, &policy, &order, now)?;
+        tx.retire_ca_key(id, now)
+    });
+    let newly = retired.map_err(|error| match error {
         WriteError::Refused(refusal) => Failure::refused(refusal.to_string()).with_code(ca_core::refusal::Refusal::code(&refusal)),
         WriteError::Fault(fault) => Failure::store(fault),
     })?;

@@ -41,6 +41,7 @@ fn check(argument: &SettingsArgument, output: Output) -> Result<(), Failure> {
     let card_authorities = authorities.iter().count();
     installation.instruction_verifier(Arc::new(installation.verifier()?))?;
     crate::role::back_office(&installation)?;
+    crate::role::asker(&installation.settings)?;
     installation.challenge_key()?;
     installation.pseudonym_key()?;
     let pushes = installation.push_gateway()?.is_some();

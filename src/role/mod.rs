@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::high_water::Watch;
 use crate::installation::Installation;
 use crate::settings::Settings;
-use crate::witness::HttpWitness;
+use crate::witness::{Asker, HttpWitness};
 
 /// What a process does. On machines of their own the roles share nothing but the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -95,7 +95,7 @@ impl Service {
         let watch = Watch::open(installation, roles)?;
         let trust = watch.trust();
         if roles.contains(&Role::Ca) {
-            let witness = witness(installation, listeners.status.as_ref());
+            let witness = witness(installation, listeners.status.as_ref())?;
             service.threads.extend(authority::start(installation, steps, &witness, &stop)?);
         }
         let mut makers: Vec<ServerMaker> = Vec::new();
@@ -156,10 +156,24 @@ impl Drop for Service {
 }
 
 /// Who sees what relying parties are told: asks where the settings say, else the listener of this process, else where relying parties ask.
-fn witness(installation: &Installation, own: Option<&TcpListener>) -> Arc<dyn StatusWitness> {
+fn witness(installation: &Installation, own: Option<&TcpListener>) -> Result<Arc<dyn StatusWitness>, Failure> {
     let status = &installation.settings.status;
     let own = || own.and_then(|listener| listener.local_addr().ok()).map(HttpWitness::own);
-    Arc::new(HttpWitness::new(status.witness_url.clone().or_else(own), status.ocsp.max_questions))
+    let witness = HttpWitness::new(status.witness_url.clone().or_else(own), status.ocsp.max_questions);
+    Ok(Arc::new(witness.asking_as(asker(&installation.settings)?)))
+}
+
+/// As whom the CA role asks the status service; a failure if it could not be answered.
+pub(crate) fn asker(settings: &Settings) -> Result<Option<Asker>, Failure> {
+    let status = &settings.status;
+    match (&status.witness_certificate, &status.witness_key) {
+        (Some(certificate), Some(key)) => Asker::read(&settings.path(certificate), &settings.path(key)).map(Some),
+        _ if status.ocsp.requestor_ca.is_some() => Err(Failure::settings(
+            "status.ocsp.requestor_ca: the CA role asks the status service too, and needs a verifier's status.witness_certificate and \
+             status.witness_key",
+        )),
+        _ => Ok(None),
+    }
 }
 
 /// Makes a server inside the thread that will run it.

@@ -50,6 +50,10 @@ pub(super) fn contradictions(settings: &Settings) -> Vec<String> {
     demand(!status_url.ends_with('/'), "status.url: without a slash at the end");
     let witness_url = settings.status.witness_url.as_deref();
     demand(witness_url.is_none_or(|url| url.starts_with("http://")), "status.witness_url: begins with http://");
+    demand(
+        settings.status.witness_certificate.is_some() == settings.status.witness_key.is_some(),
+        "status.witness_certificate and status.witness_key: both or none",
+    );
     demand(settings.back_office.url.starts_with("https://"), "back_office.url: begins with https://");
     demand(!settings.card.signature.certificates.is_empty(), "card.signature.certificates: without one no application is trusted");
     let status = &settings.card.status;

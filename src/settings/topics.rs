@@ -219,6 +219,12 @@ pub(crate) struct StatusTopic {
     /// has both roles asks at `listen`, and another at the address in the certificates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) witness_url: Option<String>,
+    /// The certificate of a verifier as whom the CA role asks it, PEM, where only verifiers may ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) witness_certificate: Option<PathBuf>,
+    /// The key of that certificate, PEM, in clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) witness_key: Option<PathBuf>,
     /// How OCSP answers.
     #[serde(default)]
     pub(crate) ocsp: OcspSettings,

@@ -52,6 +52,26 @@ support::on_each_database! {
 }
 
 #[test]
+fn where_only_verifiers_may_ask_the_ca_asks_as_one_and_is_not_started_as_nobody() {
+    let mut installation = Installation::prepare(support::Store::Sqlite);
+    installation.set("status.ocsp.requestor_ca", "operators/client-ca.pem");
+    let check = installation.command(&["settings", "check"]);
+    let said = support::said(&check);
+    assert!(!check.status.success() && said.contains("status.witness_certificate"), "{said}");
+    installation.set("status.witness_certificate", "operators/verifier.pem");
+    let check = installation.command(&["settings", "check"]);
+    assert!(!check.status.success() && support::said(&check).contains("both or none"), "{}", support::said(&check));
+    installation.set("status.witness_key", "operators/verifier.key.pem");
+    let check = installation.command(&["settings", "check"]);
+    assert!(check.status.success(), "{}", support::said(&check));
+    installation.serve();
+    let phone = installation.apply(&installation.card());
+    page::revocations_are_timed(&installation, &phone);
+    let logs = installation.logs();
+    assert!(!logs.contains("how revocations are told cannot be seen") && logs.contains("CRL published"), "{logs}");
+}
+
+#[test]
 fn each_listener_lets_in_whom_and_what_it_should_and_nothing_else() {
     let mut installation = Installation::serving(support::Store::Sqlite);
     listeners::holders_are_bounded(&installation);

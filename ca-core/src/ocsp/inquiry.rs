@@ -18,6 +18,7 @@ use crate::key::PublicKey;
 use crate::revocation::{CrlReason, InvalidityDate, Revocation, RevocationReason};
 use crate::serial::SerialNumber;
 use crate::signed_object::SignedParts;
+use crate::signer::{Signer, SignerFault};
 use crate::time::{from_generalized_time, from_time};
 
 /// One request about certificates of one CA key, with a nonce, and the judge of its answer.
@@ -28,7 +29,8 @@ pub struct Inquiry<'k> {
     ca_key: &'k CaKey,
     ids: Vec<CertId>,
     nonce: Nonce,
-    request: Vec<u8>,
+    request: OcspRequest,
+    request_der: Vec<u8>,
 }
 
 /// A request cannot be made.
@@ -40,6 +42,9 @@ pub enum InquiryFault {
     /// It could not be encoded.
     #[error("the request could not be encoded")]
     Encoding(#[from] der::Error),
+    /// It could not be signed.
+    #[error("the request could not be signed")]
+    Signing(#[from] SignerFault),
 }
 
 impl<'k> Inquiry<'k> {
@@ -66,12 +71,23 @@ impl<'k> Inquiry<'k> {
             request_list: ids.iter().map(|id| Request { req_cert: id.clone(), single_request_extensions: None }).collect(),
             request_extensions: Some(vec![nonce.to_extension()?]),
         })?;
-        Ok(Self { ca_key, ids, nonce, request: request.to_der()? })
+        let request_der = request.to_der()?;
+        Ok(Self { ca_key, ids, nonce, request, request_der })
+    }
+
+    /// The same, signed with the key of `certificate` (DER): where a service answers none but those whom it knows.
+    ///
+    /// # Errors
+    /// [`InquiryFault::Signing`] and [`InquiryFault::Encoding`].
+    pub fn signed_by(self, certificate: &[u8], signer: &dyn Signer) -> Result<Self, InquiryFault> {
+        let request = OcspRequest::signed(self.request.into_tbs_request(), certificate, signer)?;
+        let request_der = request.to_der()?;
+        Ok(Self { request, request_der, ..self })
     }
 
     /// The OCSPRequest in DER.
     pub fn request_der(&self) -> &[u8] {
-        &self.request
+        &self.request_der
     }
 
     /// What the OCSPResponse (DER) that came at `now` says of each certificate, in the order asked, if a relying party may believe

@@ -1,9 +1,12 @@
 //! A request.
 
-use der::asn1::ContextSpecific;
+use der::asn1::{Any, BitString, ContextSpecific};
 use der::{Decode, DecodeValue, Encode, EncodeValue, Header, Length, Reader, Sequence, TagMode, TagNumber, Writer};
+use x509_cert::Certificate;
+use x509_cert::ext::pkix::name::GeneralName;
 
 use super::{CertId, Nonce, NonceError, Request, Signature, TbsRequest, Version};
+use crate::signer::{Signer, SignerFault, signature_algorithm};
 
 /// OCSPRequest (RFC 6960 section 4.1.1).
 ///
@@ -43,6 +46,26 @@ impl OcspRequest {
     /// If a part of it cannot be encoded.
     pub fn unsigned(tbs_request: TbsRequest) -> der::Result<Self> {
         Ok(Self { tbs_request_der: tbs_request.to_der()?, tbs_request, optional_signature: None })
+    }
+
+    /// A request signed by the key of `certificate` (DER), which says in requestorName whom that certificate names (RFC 6960 section
+    /// 4.1.2) and brings it along.
+    ///
+    /// # Errors
+    /// [`SignerFault::Encoding`] if the certificate is none, and what the key says.
+    pub fn signed(mut tbs_request: TbsRequest, certificate: &[u8], signer: &dyn Signer) -> Result<Self, SignerFault> {
+        let asker = Certificate::from_der(certificate).map_err(SignerFault::Encoding)?;
+        tbs_request.requestor_name = Some(GeneralName::DirectoryName(asker.tbs_certificate().subject().clone()));
+        let unsigned = Self::unsigned(tbs_request).map_err(SignerFault::Encoding)?;
+        let signature = signer.sign(&unsigned.tbs_request_der)?;
+        let encoded = || {
+            Ok(Signature {
+                signature_algorithm: signature_algorithm(signer.key_type()),
+                signature: BitString::from_bytes(&signature)?,
+                certs: Some(vec![Any::from_der(certificate)?]),
+            })
+        };
+        Ok(Self { optional_signature: Some(encoded().map_err(SignerFault::Encoding)?), ..unsigned })
     }
 
     /// The questions.

@@ -1,8 +1,8 @@
 //! The published lists that are to be found: on the shelf, and where the command line says.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::BufReader;
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,9 +44,7 @@ pub(super) struct PublishedList {
     pub(super) entries: u64,
     /// Whether no other of its scope that was found has a higher number.
     pub(super) is_newest: bool,
-    path: PathBuf,
-    /// Removed when it is not needed any more.
-    _downloaded: Option<Downloaded>,
+    copy: PrivateCopy,
 }
 
 /// What was found, by scope, the newest of each first.
@@ -55,15 +53,16 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// Reads and verifies what the shelf holds in force and everything that is given; `progress` hears what is being read. A list that
-    /// is given and is not one of ours is a failure; one on the shelf is passed over with a warning.
+    /// Copies and verifies what the shelf holds in force and everything that is given; `progress` hears what is being read. Only the
+    /// copies are read from then on, so what was verified is what counts, whoever else writes where the lists were found. A list that is
+    /// given and is not one of ours is a failure; one on the shelf is passed over with a warning.
     pub(super) fn gather(installation: &Installation, given: &[String], progress: impl Fn(&str)) -> Result<Self, Failure> {
         let scopes = Scopes::new(installation);
         let mut lists = Vec::new();
         for list in installation.shelf()?.all_in_force() {
             let name = list.path.display().to_string();
             progress(&name);
-            match scopes.read(&name, &list.path, None) {
+            match PrivateCopy::of_file(&name, &list.path).and_then(|copy| scopes.read(&name, copy)) {
                 Ok(list) => lists.push(list),
                 Err(failure) => tracing::warn!(%failure, "a list on the shelf is left out"),
             }
@@ -71,17 +70,16 @@ impl Lists {
         for name in given {
             progress(name);
             if name.starts_with("http://") {
-                let downloaded = Downloaded::fetch(name)?;
-                let path = downloaded.0.clone();
-                lists.push(scopes.read(name, &path, Some(downloaded))?);
+                lists.push(scopes.read(name, PrivateCopy::fetch(name)?)?);
             } else if name.contains("://") {
                 return Err(Failure::usage(format!("{name}: CRLs are fetched over http://, everything in them is signed")));
             } else if Path::new(name).is_dir() {
                 for path in lists_in(Path::new(name))? {
-                    lists.push(scopes.read(&path.display().to_string(), &path, None)?);
+                    let name = path.display().to_string();
+                    lists.push(scopes.read(&name, PrivateCopy::of_file(&name, &path)?)?);
                 }
             } else {
-                lists.push(scopes.read(name, Path::new(name), None)?);
+                lists.push(scopes.read(name, PrivateCopy::of_file(name, Path::new(name))?)?);
             }
         }
         // One that was found twice is one.
@@ -102,7 +100,7 @@ impl Lists {
 }
 
 impl PublishedList {
-    /// Hands on the entries that are wanted, some hundreds at a time. The list was verified before, as a whole.
+    /// Hands on the entries that are wanted, some hundreds at a time. The copy was verified before, as a whole.
     pub(super) fn walk(
         &self,
         wants: impl Fn(&ListedRevocation) -> bool,
@@ -110,7 +108,7 @@ impl PublishedList {
         mut passed: impl FnMut(u64),
     ) -> Result<(), Failure> {
         let unreadable = |fault| Failure::other(format!("{}: {}", self.name, Chain(&fault)));
-        let file = File::open(&self.path).map_err(|error| Failure::other(format!("{}: {error}", self.name)))?;
+        let file = self.copy.open().map_err(|error| Failure::other(format!("{}: {error}", self.name)))?;
         let mut list = ReadBack::begin(BufReader::new(file)).map_err(unreadable)?;
         let mut some = Vec::with_capacity(SOME);
         let mut read = 0;
@@ -152,12 +150,9 @@ impl<'a> Scopes<'a> {
     }
 
     /// Reads a list to its end and believes it only if the CA key signed it whose scope it says to be of.
-    fn read(&self, name: &str, path: &Path, downloaded: Option<Downloaded>) -> Result<PublishedList, Failure> {
+    fn read(&self, name: &str, copy: PrivateCopy) -> Result<PublishedList, Failure> {
         let refuse = |why: String| Failure::refused(format!("{name}: {why}")).with_code("list_unbelievable");
-        let file = File::open(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Failure::not_found(format!("{name}: {error}")),
-            _ => Failure::other(format!("{name}: {error}")),
-        })?;
+        let file = copy.open().map_err(|error| Failure::other(format!("{name}: {error}")))?;
         let list = ReadBack::begin(BufReader::new(file)).map_err(|fault| refuse(Chain(&fault).to_string()))?;
         let head = list.head().clone();
         let ending = list.finish().map_err(|fault| refuse(Chain(&fault).to_string()))?;
@@ -176,8 +171,7 @@ impl<'a> Scopes<'a> {
             next_update: head.next_update,
             entries: ending.entries,
             is_newest: false,
-            path: path.to_owned(),
-            _downloaded: downloaded,
+            copy,
         })
     }
 }
@@ -199,28 +193,71 @@ fn lists_in(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(paths)
 }
 
-/// A downloaded list, gone when this is dropped.
-struct Downloaded(PathBuf);
+/// A copy of a list that nobody else may write, where temporary files lie; gone when this is dropped.
+struct PrivateCopy(PathBuf);
 
-impl Downloaded {
+impl PrivateCopy {
+    fn of_file(name: &str, path: &Path) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::NotFound => Failure::not_found(format!("{name}: {error}")),
+            _ => Failure::other(format!("{name}: {error}")),
+        };
+        Self::of(&mut File::open(path).map_err(failed)?, failed)
+    }
+
     fn fetch(url: &str) -> Result<Self, Failure> {
         let unreachable = |error: String| Failure::unreachable(format!("{url}: {error}"));
         let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(DOWNLOAD_TIME)).proxy(None).build().into();
         let mut answer = agent.get(url).call().map_err(|error| unreachable(error.to_string()))?;
+        let mut body = answer.body_mut().with_config().limit(DOWNLOAD_OCTETS).reader();
+        Self::of(&mut body, |error| unreachable(error.to_string()))
+    }
+
+    fn of(from: &mut impl Read, failed: impl Fn(std::io::Error) -> Failure) -> Result<Self, Failure> {
         let mut octets = [0; 8];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut octets)
             .map_err(|_| Failure::other("the machine gives no random octets"))?;
         let path = std::env::temp_dir().join(format!("tsunagi-{}.crl", hex::encode(octets)));
-        let mut file = File::create_new(&path).map_err(|error| Failure::other(format!("{}: {error}", path.display())))?;
-        let downloaded = Self(path);
-        let mut body = answer.body_mut().with_config().limit(DOWNLOAD_OCTETS).reader();
-        std::io::copy(&mut body, &mut file).map_err(|error| unreachable(error.to_string()))?;
-        Ok(downloaded)
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&path).map_err(|error| Failure::other(format!("{}: {error}", path.display())))?;
+        let copy = Self(path);
+        std::io::copy(from, &mut file).map_err(failed)?;
+        Ok(copy)
+    }
+
+    fn open(&self) -> std::io::Result<File> {
+        File::open(&self.0)
     }
 }
 
-impl Drop for Downloaded {
+impl Drop for PrivateCopy {
     fn drop(&mut self) {
         drop(std::fs::remove_file(&self.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_the_copy_whatever_becomes_of_the_file() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("list.crl");
+        std::fs::write(&path, "as it was verified").unwrap();
+        let copy = PrivateCopy::of_file("list.crl", &path).ok().unwrap();
+        std::fs::write(&path, "as somebody would have it").unwrap();
+        let mut text = String::new();
+        copy.open().unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "as it was verified");
+        #[cfg(unix)]
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&copy.0).unwrap().permissions()) & 0o777, 0o600);
+        let left = copy.0.clone();
+        drop(copy);
+        assert!(!left.exists());
+        assert!(PrivateCopy::of_file("nothing", &place.path().join("nothing")).is_err());
     }
 }

@@ -7,7 +7,8 @@ use spki::AlgorithmIdentifierOwned;
 
 use super::*;
 use crate::instruction::operator::Role;
-use crate::ocsp::Signature;
+use crate::ocsp::{Inquiry, Signature};
+use crate::signer::FileSigner;
 use crate::workshop::{CA, Workshop};
 
 const CLIENT: &str = "keyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth";
@@ -62,6 +63,27 @@ fn every_sort_of_key_signs_and_the_operators_ca_tells_who_asks() {
         assert_eq!((asker.name.as_str(), asker.role), (name, Role::Verifier));
         let later = signed.asker(&authorities, Utc::now() + Duration::days(366)).unwrap_err();
         assert_eq!(later.code(), "signer_expired");
+    }
+}
+
+#[test]
+fn our_own_inquiry_is_signed_by_whom_it_names() {
+    let workshop = workshop();
+    let authorities = OperatorAuthorities::from_pem(&workshop.read("ca.pem")).unwrap();
+    let issuer = crate::workshop::issuer(crate::kind::CertificateKind::Signature, 1);
+    let serials = [1_u8, 2].map(|number| crate::serial::SerialNumber::from_magnitude(&[number]).unwrap());
+    for (name, sort) in [("p256", "P-256"), ("p384", "P-384"), ("rsa", "RSA")] {
+        verifier(&workshop, name, sort, &format!("/OU=verifier/CN={name}"));
+        let signer = FileSigner::open_clear(&workshop.path(&format!("{name}.key.pem"))).unwrap();
+        let inquiry = || Inquiry::new(issuer.ca_key(), &serials).unwrap();
+        let signed = inquiry().signed_by(&workshop.der(name), &signer).unwrap();
+        let asker = verified(signed.request_der()).unwrap().asker(&authorities, Utc::now()).unwrap();
+        assert_eq!((asker.name.as_str(), asker.role), (name, Role::Verifier));
+        let request = OcspRequest::from_der(signed.request_der()).unwrap();
+        assert_eq!(request.tbs_request().request_list.len(), 2);
+        assert!(request.nonce().unwrap().is_some());
+        assert_eq!(verified(inquiry().request_der()), Err(RequestSignatureRefusal::Unsigned));
+        assert!(inquiry().signed_by(b"no certificate", &signer).is_err());
     }
 }
 
