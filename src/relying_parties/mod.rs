@@ -9,7 +9,7 @@ mod html;
 mod words;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{
@@ -28,6 +28,10 @@ pub(crate) use content::Promises;
 
 /// How long a page is kept, here and by HTTP caches: lists change within the second, and nobody waits for the page to say so.
 const KEPT: Duration = Duration::from_secs(10);
+/// After it could not be made it is not tried again for so long: each attempt may hold a thread for as long as the store lets it wait.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// So long the first who ask wait for the first page.
+const FIRST: Duration = Duration::from_secs(2);
 /// The page loads nothing and runs nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -35,7 +39,18 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 pub(crate) struct RelyingParties {
     reader: Reader,
     promises: Promises,
-    kept: Mutex<Option<(Instant, Arc<Pages>)>>,
+    kept: Mutex<Kept>,
+    /// Held by whoever makes them. One thread at most waits for the store, so that others are left for the lists.
+    making: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What there is to be served.
+#[derive(Default)]
+struct Kept {
+    /// The last that could be made.
+    pages: Option<Arc<Pages>>,
+    /// Until when no others are made.
+    until: Option<Instant>,
 }
 
 /// Everything that is served, as octets.
@@ -62,20 +77,35 @@ impl Page {
 impl RelyingParties {
     /// Of an installation, with the promises that follow from its settings.
     pub(crate) fn new(installation: &Installation) -> Self {
-        Self { reader: installation.database.reader(), promises: Promises::of(installation), kept: Mutex::default() }
+        Self { reader: installation.database.reader(), promises: Promises::of(installation), kept: Mutex::default(), making: Arc::default() }
     }
 
-    /// The pages, made anew if they are too old. Blocks on the store then; the others wait, for one is enough.
-    fn pages(&self) -> Result<Arc<Pages>, PageFault> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((made, pages)) = kept.as_ref()
-            && made.elapsed() < KEPT
-        {
-            return Ok(Arc::clone(pages));
+    /// The pages as they are kept, and whether they will do.
+    fn kept(&self) -> (Option<Arc<Pages>>, bool) {
+        let kept = self.lock();
+        (kept.pages.clone(), kept.until.is_some_and(|until| Instant::now() < until))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the pages anew. Blocks on the store. If that fails, those that there are stay.
+    fn make(&self) -> Result<Arc<Pages>, PageFault> {
+        let made = content::gather(&self.reader, &self.promises, Utc::now()).map_err(PageFault::from).and_then(Pages::make);
+        let mut kept = self.lock();
+        match made {
+            Ok(pages) => {
+                let pages = Arc::new(pages);
+                *kept = Kept { pages: Some(Arc::clone(&pages)), until: Some(Instant::now() + KEPT) };
+                Ok(pages)
+            }
+            Err(fault) => {
+                kept.until = Some(Instant::now() + AFTER_FAILURE);
+                tracing::error!(fault = %ca_core::chain::Chain(&fault), "the page for relying parties could not be made");
+                kept.pages.clone().ok_or(fault)
+            }
         }
-        let pages = Arc::new(Pages::make(content::gather(&self.reader, &self.promises, Utc::now())?)?);
-        *kept = Some((Instant::now(), Arc::clone(&pages)));
-        Ok(pages)
     }
 }
 
@@ -86,6 +116,8 @@ enum PageFault {
     Store(#[from] StoreFault),
     #[error("the page cannot be written as JSON")]
     Json(#[from] serde_json::Error),
+    #[error("the page is being made, or could not be made a moment ago")]
+    NotYet,
     #[error("the process is about to end")]
     Stopping,
 }
@@ -128,8 +160,30 @@ async fn certificate(service: web::Data<RelyingParties>, request: HttpRequest, f
     respond(&request, pages(service).await, |pages| pages.certificates.get(file.as_str()))
 }
 
+/// The pages, made anew if they are too old; whoever comes while that is done gets the old ones.
 async fn pages(service: web::Data<RelyingParties>) -> Result<Arc<Pages>, PageFault> {
-    web::block(move || service.pages()).await.unwrap_or(Err(PageFault::Stopping))
+    let making = match service.kept() {
+        (pages, true) => return pages.ok_or(PageFault::NotYet),
+        (Some(pages), false) => match Arc::clone(&service.making).try_lock_owned() {
+            Ok(making) => making,
+            Err(_) => return Ok(pages),
+        },
+        // No thread is held by those who wait.
+        (None, false) => match tokio::time::timeout(FIRST, Arc::clone(&service.making).lock_owned()).await {
+            Ok(making) => making,
+            Err(_elapsed) => return Err(PageFault::NotYet),
+        },
+    };
+    // Somebody may have made them in between.
+    if let (pages, true) = service.kept() {
+        return pages.ok_or(PageFault::NotYet);
+    }
+    let make = move || {
+        let made = service.make();
+        drop(making);
+        made
+    };
+    web::block(make).await.unwrap_or(Err(PageFault::Stopping))
 }
 
 fn respond(
@@ -141,8 +195,8 @@ fn respond(
         Ok(Some(page)) if is_known(request, page) => ("not_modified", headers(HttpResponse::NotModified(), page).finish()),
         Ok(Some(page)) => ("sent", headers(HttpResponse::Ok(), page).body(page.octets.clone())),
         Ok(None) => ("not_found", HttpResponse::NotFound().insert_header((CACHE_CONTROL, "no-store")).finish()),
-        Err(fault) => {
-            tracing::error!(fault = %ca_core::chain::Chain(fault), "the page for relying parties could not be made");
+        // Told of where it is tried.
+        Err(_fault) => {
             ("fault", HttpResponse::ServiceUnavailable().insert_header((CACHE_CONTROL, "no-store")).finish())
         }
     };
