@@ -122,7 +122,7 @@ fn every_kind_of_answer_stands_before_openssl_gnutls_and_pkilint() {
         living.store.issue_certificate(living.ca.ca_key().id(), &serial(number), end, now - TimeDelta::days(3));
     }
     let compromised = Command::Revoke { reason: RevocationReason::KeyCompromise, invalid_since: Some(now - TimeDelta::hours(26)) };
-    changed(&living, COMPROMISED, compromised.clone());
+    changed(&living, COMPROMISED, compromised);
     changed(&living, HELD, Command::Hold { cause: HoldCause::Operator });
     changed(&living, REVOKED_AND_ENDED, Command::Revoke { reason: RevocationReason::Superseded, invalid_since: None });
     judged(&living, KINDS, &directory.path().join("living"));
