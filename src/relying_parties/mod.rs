@@ -77,7 +77,12 @@ impl Page {
 impl RelyingParties {
     /// Of an installation, with the promises that follow from its settings.
     pub(crate) fn new(installation: &Installation) -> Self {
-        Self { reader: installation.database.reader(), promises: Promises::of(installation), kept: Mutex::default(), making: Arc::default() }
+        Self {
+            reader: installation.database.reader(),
+            promises: Promises::of(installation),
+            kept: Mutex::default(),
+            making: Arc::default(),
+        }
     }
 
     /// The pages as they are kept, and whether they will do.
