@@ -201,9 +201,7 @@ fn respond(
         Ok(Some(page)) => ("sent", headers(HttpResponse::Ok(), page).body(page.octets.clone())),
         Ok(None) => ("not_found", HttpResponse::NotFound().insert_header((CACHE_CONTROL, "no-store")).finish()),
         // Told of where it is tried.
-        Err(_fault) => {
-            ("fault", HttpResponse::ServiceUnavailable().insert_header((CACHE_CONTROL, "no-store")).finish())
-        }
+        Err(_fault) => ("fault", HttpResponse::ServiceUnavailable().insert_header((CACHE_CONTROL, "no-store")).finish()),
     };
     metrics::counter!("tsunagi_downloads_total", "what" => "page", "outcome" => outcome).increment(1);
     response
