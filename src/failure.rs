@@ -35,6 +35,8 @@ enum Class {
     Waiting,
     /// Something is there already that would be overwritten.
     Exists,
+    /// Evidence was judged, and does not hold.
+    Disproved,
 }
 
 impl Class {
@@ -49,6 +51,7 @@ impl Class {
             Self::Unreachable => 7,
             Self::Waiting => 8,
             Self::Exists => 9,
+            Self::Disproved => 10,
         }
     }
 
@@ -63,6 +66,7 @@ impl Class {
             Self::Unreachable => "unreachable",
             Self::Waiting => "waiting",
             Self::Exists => "exists",
+            Self::Disproved => "disproved",
         }
     }
 }
@@ -117,6 +121,11 @@ impl Failure {
         Self::new(Class::Exists, message)
     }
 
+    /// Evidence was judged, and does not hold.
+    pub(crate) fn disproved(message: impl Into<String>) -> Self {
+        Self::new(Class::Disproved, message)
+    }
+
     /// The same, with one more sentence.
     pub(crate) fn and(self, sentence: &str) -> Self {
         Self { message: format!("{}. {sentence}", self.message), ..self }
@@ -146,4 +155,4 @@ impl Failure {
 /// For `after_help`: what the exit codes mean.
 pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong command line, 3 settings, policies or keys, 4 store, \
                                      5 not found, 6 refused by another party, 7 no answer from another party, 8 taken but not \
-                                     decided yet, 9 there already";
+                                     decided yet, 9 there already, 10 evidence that does not hold";
