@@ -15,6 +15,7 @@ mod instructions;
 mod issuing;
 mod latency;
 mod leader;
+mod log;
 mod notices;
 mod reconciliation;
 mod responder;
@@ -31,6 +32,7 @@ mod told;
 
 pub use self::backoff::Backoff;
 pub use self::issuing::BatchOutcome;
+pub use self::log::{LogSettings, LogSettingsRefusal, WitnessSettings, is_origin};
 pub use self::notices::WordingFault;
 pub use self::reconciliation::{CardsHeard, PutBack};
 pub use self::role::{CaRole, CaRoleParts, CaRoleRefusal, CardStatusSource, CrlLocation};

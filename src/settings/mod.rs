@@ -9,6 +9,7 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
+use ca_service::LogSettings;
 use crl_publisher::CrlSettings;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Toml};
@@ -49,6 +50,9 @@ pub(crate) struct Settings {
     /// When CRLs are made.
     #[serde(default)]
     pub(crate) crl: CrlSettings,
+    /// The issuance log.
+    #[serde(default)]
+    pub(crate) log: LogSettings,
     /// The back office.
     pub(crate) back_office: BackOfficeTopic,
     /// The card CAs that are trusted.
@@ -110,6 +114,11 @@ impl Settings {
     /// A path of the settings, taken from their directory.
     pub(crate) fn path(&self, path: &Path) -> PathBuf {
         self.directory.join(path)
+    }
+
+    /// The issuance log's name, unless the log has begun under another.
+    pub(crate) fn log_origin(&self) -> String {
+        self.log.origin.clone().unwrap_or_else(|| format!("{}/log", self.ra.name))
     }
 
     /// The store's URL with a relative SQLite path taken from the settings' directory.
