@@ -72,6 +72,8 @@ pub struct Enrolled {
     pub certificate: Vec<u8>,
     /// Its key.
     pub key: Key,
+    /// The receipt that its issuance is in the log, if it was fetched: JSON, as the RA gave it.
+    pub receipt: Option<Value>,
 }
 
 impl Enrolled {
@@ -93,7 +95,12 @@ impl Enrolled {
     pub(super) fn save(&self, directory: &Path) -> Result<(), PhoneFault> {
         let (certificate, key) = enrol_file_names(self.kind);
         pem::write(&directory.join(certificate), pem::encode(pem::CERTIFICATE, &self.certificate))?;
-        Ok(pem::write_secret(&directory.join(key), self.key.to_pem())?)
+        pem::write_secret(&directory.join(key), self.key.to_pem())?;
+        // With the salts in it, it opens what the log keeps closed.
+        match &self.receipt {
+            Some(receipt) => Ok(pem::write_secret(&directory.join(receipt_file_name(self.kind)), format!("{receipt}\n"))?),
+            None => Ok(pem::remove(&directory.join(receipt_file_name(self.kind)))?),
+        }
     }
 
     /// Removes what [`Self::save`] wrote, unless another certificate of the kind has taken its place.
@@ -103,6 +110,7 @@ impl Enrolled {
             return Ok(());
         }
         pem::remove(&directory.join(certificate))?;
+        pem::remove(&directory.join(receipt_file_name(self.kind)))?;
         Ok(pem::remove(&directory.join(key))?)
     }
 }
@@ -145,6 +153,39 @@ pub fn build_application(card: &Card, wish: &ApplyWish, challenge: &str) -> Resu
 /// Names of the files that [`Enrolment::save`] writes for a kind: certificate and key.
 pub fn enrol_file_names(kind: Kind) -> (String, String) {
     (format!("phone-{kind}.pem"), format!("phone-{kind}.key.pem"))
+}
+
+/// Name of the file of a kind's receipt, once it was fetched.
+pub fn receipt_file_name(kind: Kind) -> String {
+    format!("phone-{kind}.receipt.json")
+}
+
+/// Fetches the receipts of an application and gives each certificate its own. The RA holds the answer until the log has them, for so
+/// many seconds at most.
+///
+/// # Errors
+/// [`PhoneFault::Undecided`] if they are not there by then.
+pub(super) fn fetch_receipts(
+    ra: &RaClient,
+    application_id: &str,
+    token: &str,
+    wait_seconds: u32,
+    certificates: &mut [Enrolled],
+) -> Result<(), PhoneFault> {
+    let answer = ra.receipts(application_id, token, wait_seconds)?;
+    match answer.status {
+        200 => {}
+        202 => return Err(PhoneFault::Undecided { seconds: u64::from(wait_seconds) }),
+        _ => return Err(answer.refusal()),
+    }
+    let missing = |what: &str| PhoneFault::Answer(format!("{what} is missing"));
+    for receipt in answer.json.get("receipts").and_then(Value::as_array).ok_or_else(|| missing("receipts"))? {
+        let named = |member: &str| receipt["certificate"][member].as_str();
+        let is_its = |enrolled: &&mut Enrolled| named("kind") == Some(enrolled.kind.as_str()) && named("serial") == Some(&enrolled.serial);
+        let enrolled = certificates.iter_mut().find(is_its).ok_or_else(|| PhoneFault::Answer("a receipt of another certificate".to_owned()))?;
+        enrolled.receipt = Some(receipt.clone());
+    }
+    Ok(())
 }
 
 pub(super) fn statement(wish: &ApplyWish, challenge: &str, requests: Vec<StatedRequest>) -> Statement {
@@ -209,12 +250,21 @@ impl Enrolment {
             if !certified.is_ok_and(|certified| certified == key.public_key_info()) {
                 return Err(PhoneFault::OtherKey { kind });
             }
-            certificates.push(Enrolled { kind, serial: member("serial")?.to_owned(), certificate, key });
+            certificates.push(Enrolled { kind, serial: member("serial")?.to_owned(), certificate, key, receipt: None });
         }
         if entries.len() != certificates.len() {
             return Err(PhoneFault::Answer("more or fewer certificates than asked for".to_owned()));
         }
         Ok(Self { application_id, certificates, cms: application.cms, answers })
+    }
+
+    /// Fetches the receipts of the certificates; the RA holds its answer for so many seconds at most.
+    ///
+    /// # Errors
+    /// [`PhoneFault::Undecided`] if the log does not have them by then.
+    pub fn fetch_receipts(&mut self, ra: &RaClient, wait_seconds: u32) -> Result<(), PhoneFault> {
+        let token = self.token().ok_or_else(|| PhoneFault::Answer("no answer brought a token".to_owned()))?.to_owned();
+        fetch_receipts(ra, &self.application_id, &token, wait_seconds, &mut self.certificates)
     }
 
     /// The certificate of a kind.
@@ -232,8 +282,8 @@ impl Enrolment {
         self.answers.iter().rev().find_map(|answer| answer.text_of("device"))
     }
 
-    /// Writes `phone-<kind>.pem`, `phone-<kind>.key.pem`, `application.cms` and `application-answer.json` into an existing
-    /// directory.
+    /// Writes `phone-<kind>.pem`, `phone-<kind>.key.pem`, `application.cms`, `application-answer.json` and, where it was fetched,
+    /// `phone-<kind>.receipt.json` into an existing directory.
     pub fn save(&self, directory: &Path) -> Result<(), PhoneFault> {
         for enrolled in &self.certificates {
             enrolled.save(directory)?;

@@ -6,9 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::PhoneFault;
-use super::apply::{ApplyWish, Enrolled, Enrolment, apply, enrol_file_names};
+use super::apply::{ApplyWish, Enrolled, Enrolment, apply, enrol_file_names, fetch_receipts, receipt_file_name};
 use super::commands::{CommandAction, DeviceCommand, Reply};
 use super::instruct::{CertificatesToEnd, HolderAction, instruct, report_key_compromise};
 use super::ra_client::{RaAnswer, RaClient};
@@ -92,6 +93,20 @@ impl Phone {
         self.tickets.push(Ticket::of(&enrolment));
         let old = std::mem::replace(&mut self.certificates, enrolment.certificates);
         self.certificates.extend(old);
+        match self.directory.clone() {
+            Some(directory) => self.save(&directory),
+            None => Ok(()),
+        }
+    }
+
+    /// Fetches the receipts of the newest certificates, and keeps them beside those; the RA holds its answer for so many seconds at
+    /// most.
+    ///
+    /// # Errors
+    /// [`PhoneFault::Undecided`] if the log does not have them by then.
+    pub fn fetch_receipts(&mut self, ra: &RaClient, wait_seconds: u32) -> Result<(), PhoneFault> {
+        let ticket = self.tickets.last().ok_or_else(|| PhoneFault::Answer("nothing was applied for".to_owned()))?;
+        fetch_receipts(ra, &ticket.application_id, ticket.token()?, wait_seconds, &mut self.certificates)?;
         match self.directory.clone() {
             Some(directory) => self.save(&directory),
             None => Ok(()),
@@ -261,6 +276,7 @@ impl Phone {
                 serial: named.serial,
                 certificate: pem::read(&directory.join(certificate), pem::CERTIFICATE)?,
                 key: Key::from_pkcs8(pem::read(&directory.join(key), pem::PRIVATE_KEY)?)?,
+                receipt: kept_receipt(directory, named.kind)?,
             });
         }
         Ok(Self {
@@ -347,4 +363,14 @@ impl Ticket {
 fn stating(device: &Device, command_key: &Key, wish: &ApplyWish) -> ApplyWish {
     let command_key = Some(STANDARD.encode(command_key.public_key_info()));
     ApplyWish { device: Device { command_key, ..device.clone() }, ..wish.clone() }
+}
+
+fn kept_receipt(directory: &Path, kind: Kind) -> Result<Option<Value>, PhoneFault> {
+    let name = receipt_file_name(kind);
+    let unreadable = |reason: String| PhoneFault::Answer(format!("{name}: {reason}"));
+    match std::fs::read(directory.join(&name)) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| unreadable(error.to_string())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(error.to_string())),
+    }
 }

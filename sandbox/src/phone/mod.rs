@@ -11,7 +11,7 @@ mod ra_client;
 mod statement;
 
 pub(crate) use apply::submit_and_wait;
-pub use apply::{Application, ApplyWish, Enrolled, Enrolment, apply, build_application, enrol_file_names};
+pub use apply::{Application, ApplyWish, Enrolled, Enrolment, apply, build_application, enrol_file_names, receipt_file_name};
 pub use commands::{CommandAction, DeviceCommand, Reply};
 pub use deviation::{Deviation, build_deviating_application};
 pub use handset::Phone;

@@ -91,6 +91,14 @@ impl RaClient {
         Ok(self.http.get(&url, &[(TOKEN_HEADER, token)])?.into())
     }
 
+    /// Asks for the receipts of an application's certificates, which there are once the log has them. The answer is held for so many
+    /// seconds at most (RFC 7240 section 4.3); any answer is fine with it.
+    pub fn receipts(&self, application_id: &str, token: &str, wait_seconds: u32) -> Result<RaAnswer, PhoneFault> {
+        let url = format!("{}/v1/applications/{application_id}/receipts", self.url);
+        let prefer = format!("wait={wait_seconds}");
+        Ok(self.http.get(&url, &[(TOKEN_HEADER, token), ("Prefer", &prefer)])?.into())
+    }
+
     /// Sends a holder's instruction (CMS, DER); any answer is fine with it.
     pub fn instruct(&self, cms: &[u8]) -> Result<RaAnswer, PhoneFault> {
         Ok(self.http.post(&format!("{}/v1/instructions", self.url), &[], "application/cms", cms)?.into())
