@@ -1,5 +1,6 @@
 //! The back office over HTTPS.
 
+use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use ureq::Agent;
 
@@ -12,7 +13,7 @@ use crate::port::{
     BackOffice, CARD_STATES_AT_ONCE, CardEventPage, CardHolder, CardName, CardReference, NOTICES_AT_ONCE, Notice, RegisterState,
 };
 use crate::settings::BackOfficeSettings;
-use crate::transport::{exchange, pinned_agent};
+use crate::transport::{date, exchange, pinned_agent};
 
 /// The back office behind an HTTPS interface with a bearer token. Shared by all threads: connections are kept in one pool.
 pub struct HttpBackOffice {
@@ -103,5 +104,19 @@ impl BackOffice for HttpBackOffice {
         }
         let answer = self.ask("/v1/notices", &notices::encode(notices)?)?;
         notices::decode(&answer, notices)
+    }
+
+    fn clock(&self) -> Result<DateTime<Utc>, BackOfficeFault> {
+        let url = format!("{}/v1/card-events", self.base);
+        date(|| {
+            self.agent
+                .get(&url)
+                .query("after", "")
+                .query("limit", "1")
+                .header("Authorization", self.authorization())
+                .header("Accept", "application/json")
+                .header("Cache-Control", "no-store")
+                .call()
+        })
     }
 }

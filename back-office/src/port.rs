@@ -21,6 +21,9 @@ pub trait BackOffice: Send + Sync {
     /// Asks to tell holders; at most [`NOTICES_AT_ONCE`]. Gives the `notice_id`s that were taken on, each of them one that was
     /// asked for; the others may be asked for again. The same `notice_id` again tells nobody twice.
     fn notify(&self, notices: &[Notice]) -> Result<Vec<String>, BackOfficeFault>;
+
+    /// What the back office's clock says, in whole seconds: the second that has begun. No older than the call.
+    fn clock(&self) -> Result<DateTime<Utc>, BackOfficeFault>;
 }
 
 /// Cards that may be asked about in one call of [`BackOffice::card_states`].

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use ureq::Agent;
 use ureq::Body;
 use ureq::config::Config;
@@ -53,6 +54,23 @@ pub(crate) fn exchange(limit: u64, mut attempt: impl FnMut() -> Result<Response<
         answer => answer,
     }
     .map_err(|error| fault(&error, limit))
+}
+
+/// The time of an answer, by the clock of who gave it: its `Date` (RFC 9110 section 6.6.1). One that somebody kept for
+/// us (`Age`, RFC 9111 section 5.1) says nothing of now.
+pub(crate) fn date(mut attempt: impl FnMut() -> Result<Response<Body>, ureq::Error>) -> Result<DateTime<Utc>, BackOfficeFault> {
+    let answer = match attempt() {
+        Err(ureq::Error::Io(error)) if is_stale_connection(error.kind()) => attempt(),
+        answer => answer,
+    };
+    let answer = answer.map_err(|error| fault(&error, 0))?;
+    if answer.headers().contains_key("age") {
+        return Err(BackOfficeFault::Malformed("an answer out of a cache"));
+    }
+    let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
+    let date = date.ok_or(BackOfficeFault::Malformed("an answer without a date"))?;
+    // IMF-fixdate is a case of the date of RFC 5322, as RFC 2822 had it.
+    DateTime::parse_from_rfc2822(date).map(|date| date.to_utc()).map_err(|_| BackOfficeFault::Malformed("a date that is none"))
 }
 
 fn agent(config: Config) -> Agent {

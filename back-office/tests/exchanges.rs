@@ -11,6 +11,7 @@ use back_office::{
     BackOffice, BackOfficeFault, BackOfficeSettings, CARD_STATES_AT_ONCE, CardName, CardReference, CardStatusClient, CardStatusSettings,
     ConnectionSettings, HttpBackOffice, NOTICES_AT_ONCE, Notice, NoticeText, Standing,
 };
+use chrono::{DateTime, Utc};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// A request as the server saw it: first line, headers (names in lower case), body.
@@ -175,6 +176,22 @@ fn notices_carry_both_languages_and_only_those_asked_for_are_taken_as_accepted()
     };
     let expected = format!(r#"{{"notices":[{},{}]}}"#, told("n-1"), told("n-2"));
     assert_eq!(String::from_utf8(request.body.clone()).unwrap(), expected);
+}
+
+#[test]
+fn the_clock_is_the_date_of_an_answer_that_is_nobodys_copy() {
+    let dated = |headers: &'static str| move |_: &Seen| Some(format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 2\r\n\r\n{{}}").into_bytes());
+    let asked = |headers| {
+        let (server, ca) = Server::tls(dated(headers));
+        let clock = HttpBackOffice::new(&settings(server.port, &ca)).unwrap().clock();
+        assert_eq!(server.seen()[0].line, "GET /v1/card-events?after=&limit=1 HTTP/1.1");
+        assert_eq!(server.seen()[0].header("authorization"), "Bearer t0ken");
+        clock
+    };
+    assert_eq!(asked("Date: Sat, 21 Nov 2026 14:12:22 GMT\r\n").unwrap(), "2026-11-21T14:12:22Z".parse::<DateTime<Utc>>().unwrap());
+    for none in ["", "Date: yesterday\r\n", "Date: Sat, 21 Nov 2026 14:12:22 GMT\r\nAge: 0\r\n"] {
+        assert!(matches!(asked(none), Err(BackOfficeFault::Malformed(_))), "{none}");
+    }
 }
 
 #[test]

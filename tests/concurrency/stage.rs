@@ -75,6 +75,10 @@ impl BackOffice for Office {
     fn notify(&self, notices: &[Notice]) -> Result<Vec<String>, BackOfficeFault> {
         Ok(notices.iter().map(|notice| notice.notice_id.clone()).collect())
     }
+
+    fn clock(&self) -> Result<DateTime<Utc>, BackOfficeFault> {
+        self.real.clock()
+    }
 }
 
 /// Something that happened to a card certificate, as the feed tells it.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use back_office::{BackOffice, BackOfficeFault, CardEventPage, CardHolder, CardName, CardReference, HttpBackOffice, Notice, RegisterState};
+use chrono::{DateTime, Utc};
 use push::{FcmClient, PushFault, PushGateway, PushMessage, PushOutcome};
 
 use crate::rooms::Outfit;
@@ -61,6 +62,10 @@ impl BackOffice for Mortal {
         let accepted = self.inner.notify(notices)?;
         self.die_if(At::NoticesTaken);
         Ok(accepted)
+    }
+
+    fn clock(&self) -> Result<DateTime<Utc>, BackOfficeFault> {
+        self.inner.clock()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use back_office::{BackOffice, BackOfficeFault, CardEventPage, CardHolder, CardName, CardReference, Notice, RegisterState};
 use ca_service::ScheduleName;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use sandbox::instruction::Signer;
 use sandbox::kind::Kind;
 use sandbox::operator::Target;
@@ -31,6 +31,10 @@ impl BackOffice for Silent {
     }
 
     fn notify(&self, _: &[Notice]) -> Result<Vec<String>, BackOfficeFault> {
+        Err(BackOfficeFault::Malformed("silence"))
+    }
+
+    fn clock(&self) -> Result<DateTime<Utc>, BackOfficeFault> {
         Err(BackOfficeFault::Malformed("silence"))
     }
 }
