@@ -172,7 +172,7 @@ fn each_role_is_kept_to_its_own() {
         ("back-office", vec!["/v1/card-events"]),
         ("call-centre", ["/v1/challenges", INSTRUCTIONS, "/v1/holders/show", "/v1/mass/dry-run"].into_iter().chain(gets).collect()),
         ("administrator", posts.into_iter().chain(gets).collect()),
-        ("auditor", ["/v1/holders/show", "/v1/mass/dry-run"].into_iter().chain(gets).collect()),
+        ("auditor", ["/v1/challenges", INSTRUCTIONS, "/v1/holders/show", "/v1/mass/dry-run"].into_iter().chain(gets).collect()),
         ("verifier", vec!["/v1/verifier/lookups"]),
     ] {
         let (caller, _) = house.operator("somebody", role);

@@ -60,6 +60,7 @@ impl CaRole {
             }),
             OperatorInstruction::Mass(mass) => self.judge_mass(signed, mass),
             OperatorInstruction::Approve { instruction } => self.judge_approval(signed, instruction, now),
+            OperatorInstruction::AuditExport(_) => Ok(Err(Refused::new("log_not_begun", "no checkpoint of the log has been signed yet"))),
         }
     }
 

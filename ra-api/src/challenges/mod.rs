@@ -81,7 +81,7 @@ pub(crate) struct ChallengeAnswer {
     path = "/v1/challenges",
     tags = ["holders", "operators"],
     operation_id = "askForChallenge",
-    security((), ("operator" = ["call-centre", "administrator"])),
+    security((), ("operator" = ["call-centre", "administrator", "auditor"])),
     responses((status = 201, description = "A challenge.", body = ChallengeAnswer), ChallengeProblems)
 )]
 pub(crate) async fn ask_for_challenge(desk: Data<ChallengeDesk>) -> Result<CustomizeResponder<web::Json<ChallengeAnswer>>, Problem> {

@@ -52,7 +52,7 @@ pub(crate) struct InstructionDesk {
     path = "/v1/instructions",
     tags = ["holders", "operators"],
     operation_id = "instruct",
-    security((), ("operator" = ["call-centre", "administrator"])),
+    security((), ("operator" = ["call-centre", "administrator", "auditor"])),
     request_body(content = Vec<u8>, content_type = "application/cms", description = "The instruction in DER; at most 32 KiB."),
     responses(
         (status = 200, description = "It is done.", body = InstructionAnswer),

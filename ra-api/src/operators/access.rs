@@ -27,7 +27,7 @@ impl Access {
     pub(crate) const CARD_EVENTS: Self = Self::ToDo(&[Action::ReportCardEvents]);
     /// For who instructs the CA at all; what each role may instruct is decided with the instruction.
     pub(crate) const INSTRUCTING: Self =
-        Self::ToDo(&[Action::Hold, Action::Revoke, Action::CommandDevice, Action::RunSchedule, Action::Mass]);
+        Self::ToDo(&[Action::Hold, Action::Revoke, Action::CommandDevice, Action::RunSchedule, Action::Mass, Action::Audit]);
     /// For who asks what became of an instruction.
     pub(crate) const OUTCOMES: Self =
         Self::ToDo(&[Action::Hold, Action::Revoke, Action::CommandDevice, Action::RunSchedule, Action::Mass, Action::Read]);
@@ -35,6 +35,8 @@ impl Access {
     pub(crate) const READING: Self = Self::ToDo(&[Action::Read]);
     /// For who looks at figures that tell of nobody in particular: readers, and the back office.
     pub(crate) const FIGURES: Self = Self::ToDo(&[Action::Read, Action::ReportCardEvents]);
+    /// For who searches the log, and takes exports of it.
+    pub(crate) const AUDITING: Self = Self::ToDo(&[Action::Audit]);
     /// For who asks on behalf of a service that checks certificates.
     pub(crate) const VERIFYING: Self = Self::ToDo(&[Action::LookUp]);
 

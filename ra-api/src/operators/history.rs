@@ -137,7 +137,7 @@ fn ticket(instruction: &OperatorInstruction) -> Option<String> {
         | OperatorInstruction::Erase { ticket, .. }
         | OperatorInstruction::Lock { ticket, .. } => ticket,
         OperatorInstruction::Mass(mass) => &mass.ticket,
-        OperatorInstruction::RunSchedule { .. } | OperatorInstruction::Approve { .. } => return None,
+        OperatorInstruction::RunSchedule { .. } | OperatorInstruction::Approve { .. } | OperatorInstruction::AuditExport(_) => return None,
     };
     Some(ticket.as_str().to_owned())
 }

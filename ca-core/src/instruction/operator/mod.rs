@@ -1,11 +1,13 @@
 //! Operators: who they are, what they may do, and the instructions that they sign.
 
 mod authority;
+mod export;
 mod identity;
 mod role;
 mod what;
 
 pub use authority::{OperatorAuthorities, OperatorAuthorityFault};
+pub use export::{AuditExport, Bound, RecordFormat};
 pub use identity::{IdentityRefusal, OperatorIdentity};
 pub use role::{Action, Role, UnknownRole};
 pub use what::{MassChange, MassInstruction, OperatorInstruction, ScheduleName, Scope, Target, Ticket};

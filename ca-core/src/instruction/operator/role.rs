@@ -12,7 +12,7 @@ pub enum Role {
     CallCentre,
     /// Does everything.
     Administrator,
-    /// Reads everything, changes nothing.
+    /// Reads everything, takes exports of the log, changes nothing.
     Auditor,
     /// A service that asks about the certificates that it is shown.
     Verifier,
@@ -37,6 +37,8 @@ pub enum Action {
     Read,
     /// Asking, as a verifier, what belongs together.
     LookUp,
+    /// Searching the log, and taking exports of it.
+    Audit,
 }
 
 impl Role {
@@ -61,7 +63,7 @@ impl Role {
             // Whoever takes the report of a loss must see what there is to hold.
             Self::CallCentre => matches!(action, Action::Hold | Action::Read),
             Self::Administrator => true,
-            Self::Auditor => matches!(action, Action::Read),
+            Self::Auditor => matches!(action, Action::Read | Action::Audit),
             Self::Verifier => matches!(action, Action::LookUp),
         }
     }

@@ -58,6 +58,25 @@ fn each_instruction_is_read() {
 }
 
 #[test]
+fn a_stretch_of_the_log_is_bounded_by_leaves_or_times() {
+    let recipient = format!("age1{}", "q".repeat(58));
+    let text = format!(
+        r#"{{"action":"audit-export","from_leaf":7,"to":"2026-11-21T12:00:00+09:00","format":"jsonl","previous_size":7,"recipient":"{recipient}"}}"#
+    );
+    let whole = OperatorInstruction::AuditExport(AuditExport {
+        from: Some(Bound::Leaf(7)),
+        to: Some(Bound::Time("2026-11-21T03:00:00Z".parse().unwrap())),
+        format: RecordFormat::Jsonl,
+        previous_size: Some(7),
+        recipient: Some(recipient),
+    });
+    assert_eq!(read(&text).unwrap(), whole);
+    assert_eq!((whole.action(), whole.as_str()), (Action::Audit, "audit-export"));
+    let all = AuditExport { from: None, to: None, format: RecordFormat::Csv, previous_size: None, recipient: None };
+    assert_eq!(read(r#"{"action":"audit-export","format":"csv"}"#).unwrap(), OperatorInstruction::AuditExport(all));
+}
+
+#[test]
 fn nothing_else_is_read() {
     let long = "x".repeat(1_001);
     for wrong in [
@@ -87,6 +106,13 @@ fn nothing_else_is_read() {
         r#"{"action":"mass","change":"hold","scope":{"issuer_key_id":""},"expected":0,"ticket":"t"}"#,
         r#"{"action":"mass","change":"hold","scope":{"issuer_key_id":"01"},"expected":-1,"ticket":"t"}"#,
         r#"{"action":"mass","change":"hold","scope":{"issuer_key_id":"01"},"expected":0,"ticket":"t","more":1}"#,
+        r#"{"action":"audit-export"}"#,
+        r#"{"action":"audit-export","format":"xml"}"#,
+        r#"{"action":"audit-export","format":"csv","from_leaf":-1}"#,
+        r#"{"action":"audit-export","format":"csv","from_leaf":1,"from":"2026-11-21T00:00:00Z"}"#,
+        r#"{"action":"audit-export","format":"csv","to":"yesterday"}"#,
+        r#"{"action":"audit-export","format":"csv","recipient":"age1short"}"#,
+        r#"{"action":"audit-export","format":"csv","more":1}"#,
     ] {
         assert!(read(wrong).is_err(), "{wrong}");
     }
@@ -110,14 +136,15 @@ fn roles_do_what_is_theirs() {
             Action::Mass,
             Action::Read,
             Action::LookUp,
+            Action::Audit,
         ];
         actions.into_iter().filter(|action| role.may(*action)).collect::<Vec<_>>()
     };
     assert_eq!(allowed(Role::BackOffice), [Action::ReportCardEvents]);
     assert_eq!(allowed(Role::CallCentre), [Action::Hold, Action::Read]);
-    assert_eq!(allowed(Role::Auditor), [Action::Read]);
+    assert_eq!(allowed(Role::Auditor), [Action::Read, Action::Audit]);
     assert_eq!(allowed(Role::Verifier), [Action::LookUp]);
-    assert_eq!(allowed(Role::Administrator).len(), 8);
+    assert_eq!(allowed(Role::Administrator).len(), 9);
     for role in Role::ALL {
         assert_eq!(role.as_str().parse(), Ok(role));
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::Action;
+use super::{Action, AuditExport};
 use crate::card::identity::KeyIdentifier;
 use crate::digest::Sha256Digest;
 use crate::instruction::statement::{
@@ -91,6 +91,8 @@ pub enum OperatorInstruction {
         #[serde(deserialize_with = "digest")]
         instruction: Sha256Digest,
     },
+    /// A stretch of the log shall be written down with proofs, and perhaps with evidence.
+    AuditExport(AuditExport),
 }
 
 impl OperatorInstruction {
@@ -102,6 +104,7 @@ impl OperatorInstruction {
             Self::Erase { .. } | Self::Lock { .. } => Action::CommandDevice,
             Self::RunSchedule { .. } => Action::RunSchedule,
             Self::Mass(_) | Self::Approve { .. } => Action::Mass,
+            Self::AuditExport(_) => Action::Audit,
         }
     }
 
@@ -116,6 +119,7 @@ impl OperatorInstruction {
             Self::RunSchedule { .. } => "run-schedule",
             Self::Mass(_) => "mass",
             Self::Approve { .. } => "approve",
+            Self::AuditExport(_) => "audit-export",
         }
     }
 }
