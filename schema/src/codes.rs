@@ -34,6 +34,11 @@ pub(crate) const RESERVED: i16 = 1;
 /// `crl.state`
 pub(crate) const PUBLISHED: i16 = 2;
 
+/// `log_leaf.absent`
+pub(crate) const PURGED: i16 = 1;
+/// `log_leaf.absent`
+pub(crate) const LOST: i16 = 2;
+
 pub(crate) fn kind_code(kind: CertificateKind) -> i16 {
     match kind {
         CertificateKind::Signature => 1,

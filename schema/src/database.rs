@@ -7,6 +7,7 @@ use chrono::Utc;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::connection::{Purpose, Session};
+use crate::copy;
 use crate::event;
 use crate::fault::StoreFault;
 use crate::location::Location;
@@ -75,9 +76,11 @@ impl Database {
         let location = Location::parse(url)?;
         let mut session = Session::connect(&location, Purpose::Read)?;
         migrations::check(&mut session)?;
-        let instance = sql("SELECT instance_id FROM store_meta")
-            .optional(&mut session, |row| row.text())?
-            .ok_or(StoreFault::Corrupt("store_meta is empty"))?;
+        let instance = match sql("SELECT instance_id FROM store_meta").optional(&mut session, |row| row.text())? {
+            Some(instance) => instance,
+            None if copy::is_unfinished(&mut session)? => return Err(StoreFault::Unfinished),
+            None => return Err(StoreFault::Corrupt("store_meta is empty")),
+        };
         let served = if options.sole_server { serve_alone(&location)? } else { None };
         let wake = Arc::new(Wake::new(event::position(&mut session)?));
         let writer = Writer::start(location.clone(), Arc::clone(&wake))?;
@@ -119,7 +122,7 @@ impl Database {
 
 /// Locks the file beside a SQLite database that its serving process holds. The system lets go of it with the process, however that
 /// ends; the file stays.
-fn serve_alone(location: &Location) -> Result<Option<File>, StoreFault> {
+pub(crate) fn serve_alone(location: &Location) -> Result<Option<File>, StoreFault> {
     #[cfg_attr(not(feature = "postgres"), expect(irrefutable_let_patterns, reason = "there is only SQLite then"))]
     let Location::Sqlite(path) = location else { return Ok(None) };
     let mut name = path.clone().into_os_string();
@@ -136,7 +139,7 @@ fn serve_alone(location: &Location) -> Result<Option<File>, StoreFault> {
     }
 }
 
-fn make_file(path: &std::path::Path) -> Result<(), StoreFault> {
+pub(crate) fn make_file(path: &std::path::Path) -> Result<(), StoreFault> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -84,13 +84,25 @@ pub enum EventKind {
     EpochBegan,
     /// A restored database was reconciled with what had been published before.
     Reconciled,
+    /// The log began, under a name and a key.
+    LogBegan,
+    /// Events and salts were purged; their leaves' commitments stay.
+    LogPurged,
+    /// Leaves were found published that a restored database has forgotten.
+    LogLeavesLost,
+    /// An auditor took an export of the log.
+    ExportTaken,
+    /// The settings of a role are others than before.
+    SettingsChanged,
+    /// The clock was compared with another.
+    ClockChecked,
     /// A word that this program does not know; never written by it. Followers pass over it.
     Unrecognised,
 }
 
 impl EventKind {
     /// Every kind that this program writes.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 39] = [
         Self::CaKeyAdded,
         Self::ResponderAdded,
         Self::ApplicationAccepted,
@@ -124,6 +136,12 @@ impl EventKind {
         Self::CaKeyRetired,
         Self::EpochBegan,
         Self::Reconciled,
+        Self::LogBegan,
+        Self::LogPurged,
+        Self::LogLeavesLost,
+        Self::ExportTaken,
+        Self::SettingsChanged,
+        Self::ClockChecked,
     ];
 
     /// The word stored.
@@ -162,6 +180,12 @@ impl EventKind {
             Self::CaKeyRetired => "ca_key.retired",
             Self::EpochBegan => "store.epoch_began",
             Self::Reconciled => "store.reconciled",
+            Self::LogBegan => "log.began",
+            Self::LogPurged => "log.purged",
+            Self::LogLeavesLost => "log.leaves_lost",
+            Self::ExportTaken => "export.taken",
+            Self::SettingsChanged => "settings.changed",
+            Self::ClockChecked => "clock.checked",
             Self::Unrecognised => "unrecognised",
         }
     }
@@ -319,8 +343,9 @@ pub(crate) fn append(session: &mut Session, events: &[NewEvent], seen: EventPosi
     }
     let rows: Vec<_> = (last - count + 1..).zip(events).map(|(position, event)| (position, event, event.data.to_string())).collect();
     for some in few_sizes(&rows) {
-        let values = value_rows(some.len(), 6);
-        let mut insert = sql(format!("INSERT INTO event (position, at, kind, certificate_id, application_id, data) VALUES {values}"));
+        let values = value_rows(some.len(), 7);
+        let columns = "position, at, kind, certificate_id, application_id, operator, data";
+        let mut insert = sql(format!("INSERT INTO event ({columns}) VALUES {values}"));
         for (position, event, text) in some {
             insert = insert
                 .bind(*position)
@@ -328,11 +353,23 @@ pub(crate) fn append(session: &mut Session, events: &[NewEvent], seen: EventPosi
                 .bind(event.kind.as_str())
                 .bind(event.certificate.map(|id| id.0))
                 .bind(event.application.map(|id| id.0))
+                .bind(operator(&event.data))
                 .bind(text.as_str());
         }
         insert.execute(session)?;
     }
     Ok(Some(EventPosition(last)))
+}
+
+/// The operator that an event's data name, as it is searched for.
+fn operator(data: &Value) -> Option<&str> {
+    searched_operator(data.get("by")?.get("operator")?.as_str()?)
+}
+
+/// An operator's name as it is stored and searched for: its first 255 octets, in whole characters; `None` if it is empty.
+fn searched_operator(name: &str) -> Option<&str> {
+    let end = (0..=name.len().min(255)).rev().find(|end| name.is_char_boundary(*end))?;
+    Some(&name[..end]).filter(|name| !name.is_empty())
 }
 
 fn decode(row: &mut crate::sql::Fields<'_, '_, '_>) -> Result<Event, StoreFault> {

@@ -20,6 +20,9 @@ pub enum StoreFault {
     /// It was to be created, and is there already.
     #[error("the database exists already")]
     Exists,
+    /// It is a copy that was not finished.
+    #[error("the database is a copy that is not finished: run \"tsunagi store copy\" again")]
+    Unfinished,
     /// Another process serves the file.
     #[error("another process serves this database: a SQLite file is served by one process at a time")]
     Served,

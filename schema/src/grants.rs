@@ -40,10 +40,16 @@ const RA: Grants = &[
     ("event_counter", "SELECT"),
     ("revocation_latency", "SELECT"),
     ("test_certificate", "SELECT (certificate_id, status)"),
+    ("log_head", "SELECT"),
+    ("log_leaf", "SELECT"),
+    ("log_tile", "SELECT"),
+    ("audit_export", "SELECT"),
+    ("audit_export_part", "SELECT"),
+    ("audit_evidence_chunk", "SELECT"),
 ];
 
-/// The CA role. It adds and decides, but does not delete (old beacons, refusals that became events, holds that ended and the octets of
-/// old lists apart) and
+/// The CA role. It adds and decides, but does not delete (old beacons, refusals that became events, holds that ended, the octets of
+/// old lists and of old exports, and what is purged apart: the database itself keeps an event whose leaf was not purged first) and
 /// never changes an event, a certificate's body, a recorded intent or what the RA received.
 const CA: Grants = &[
     ("__diesel_schema_migrations", "SELECT"),
@@ -79,8 +85,14 @@ const CA: Grants = &[
     ("notice", "SELECT, INSERT, UPDATE (state, attempts, next_attempt_at, told_at)"),
     ("follower", "SELECT, INSERT, UPDATE (position)"),
     ("schedule", "SELECT, INSERT, UPDATE (expression, last_started_at, last_finished_at, last_outcome, requested_at)"),
-    ("event", "SELECT, INSERT"),
+    ("event", "SELECT, INSERT, DELETE"),
     ("event_counter", "SELECT, UPDATE (position)"),
+    ("log_head", "SELECT, UPDATE"),
+    ("log_leaf", "SELECT, INSERT, UPDATE (position, salt, absent)"),
+    ("log_tile", "SELECT, INSERT, UPDATE (hashes)"),
+    ("audit_export", "SELECT, INSERT, UPDATE (state, cursor, manifest, failure, settled_at)"),
+    ("audit_export_part", "SELECT, INSERT"),
+    ("audit_evidence_chunk", "SELECT, INSERT, DELETE"),
     ("crl", "SELECT, INSERT, UPDATE"),
     ("crl_chunk", "SELECT, INSERT, DELETE"),
     ("forgotten_revocation", "SELECT, INSERT, UPDATE"),
@@ -104,6 +116,9 @@ const STATUS: Grants = &[
     ("forgotten_revocation", "SELECT"),
     ("revocation_latency", "SELECT"),
     ("test_certificate", "SELECT"),
+    ("log_head", "SELECT"),
+    ("log_leaf", "SELECT (leaf, commitment)"),
+    ("log_tile", "SELECT"),
 ];
 
 /// How many connections the users of the roles that face the internet may have at once, where no limit was set before. The server

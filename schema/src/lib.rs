@@ -9,6 +9,7 @@
 //! revoked, a holder already served. Stored rows are not trusted: what does not decode is a [`StoreFault`], never a panic.
 
 pub mod application;
+pub mod audit_export;
 pub mod authority;
 pub mod batch;
 pub mod beacon;
@@ -22,6 +23,7 @@ pub mod channel;
 mod codes;
 pub mod command_key;
 mod connection;
+pub mod copy;
 pub mod crl;
 pub mod database;
 pub mod device;
@@ -42,12 +44,14 @@ pub mod issuance;
 pub mod latency;
 pub mod lease;
 mod location;
+pub mod log;
 pub mod lookup;
 mod migrations;
 pub mod notice;
 pub mod reader;
 pub mod rejection;
 pub mod schedule;
+pub mod search;
 pub mod second_look;
 mod sql;
 pub mod status;

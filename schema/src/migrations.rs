@@ -21,6 +21,11 @@ pub(crate) fn create(session: &mut Session) -> Result<(), StoreFault> {
     run(session).map(|_| ())
 }
 
+/// Runs the migrations that an empty database lacks, also where somebody broke off before the last.
+pub(crate) fn finish(session: &mut Session) -> Result<(), StoreFault> {
+    run(session).map(|_| ())
+}
+
 /// Runs the migrations that have not been run, each in a transaction of its own; their versions. A database that a newer program
 /// made is refused.
 pub(crate) fn upgrade(session: &mut Session) -> Result<Vec<String>, StoreFault> {

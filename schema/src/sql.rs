@@ -90,6 +90,22 @@ impl<'a> Statement<'a> {
         })
     }
 
+    /// Runs it and hands over each row, as long as `visit` wants to go on.
+    pub(crate) fn each(
+        self,
+        session: &mut Session,
+        mut visit: impl FnMut(&mut Fields<'_, '_, '_>) -> Result<bool, StoreFault>,
+    ) -> Result<(), StoreFault> {
+        session.checked(|connection| {
+            for row in LoadConnection::load(connection, self)? {
+                if !visit(&mut Fields { row: &row?, next: 0 })? {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// Runs it and decodes the first row, if there is one.
     pub(crate) fn optional<T>(
         self,

@@ -1,0 +1,34 @@
+//! Whether the log is written: what is issued or released while it is not, nobody could prove.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::fault::StoreFault;
+use crate::reader::Reader;
+
+/// How far the clocks of processes may be apart.
+const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
+
+/// Judges whether the log is written in time, from the store alone: so every process judges alike, wherever the log is written.
+#[derive(Clone)]
+pub struct LogHealth {
+    reader: Reader,
+    limit: TimeDelta,
+}
+
+impl LogHealth {
+    /// `limit` is for how long an event may not be under a signed checkpoint.
+    pub fn new(reader: Reader, limit: TimeDelta) -> Self {
+        Self { reader, limit }
+    }
+
+    /// Since when events wait for the log, if they have waited for longer than they may: then nothing is to be issued, and no hold to be
+    /// lifted. In a restored store that is not reconciled the log waits with everything else, and that is told otherwise.
+    pub fn late_since(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreFault> {
+        let Some(since) = self.reader.unsequenced_since()? else { return Ok(None) };
+        // Events of the future came by a clock that was ahead, and say nothing of now.
+        if now - since <= self.limit && since - now <= CLOCK_SKEW {
+            return Ok(None);
+        }
+        Ok(if self.reader.store_state()?.reconciling_since.is_some() { None } else { Some(since) })
+    }
+}
