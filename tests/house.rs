@@ -16,12 +16,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("schema", &["ca-core", "policies"]),
     ("back-office", &[]),
     ("push", &[]),
-    ("ra-api", &["back-office", "ca-core", "policies", "schema"]),
-    ("ca-service", &["back-office", "ca-core", "policies", "push", "schema"]),
+    ("audit-log", &[]),
+    ("ra-api", &["audit-log", "back-office", "ca-core", "policies", "schema"]),
+    ("ca-service", &["audit-log", "back-office", "ca-core", "policies", "push", "schema"]),
     ("ocsp", &["ca-core", "policies", "schema"]),
     ("crl-publisher", &["ca-core", "policies", "schema"]),
     ("sandbox", &[]),
-    ("tsunagi", &["back-office", "ca-core", "ca-service", "crl-publisher", "ocsp", "policies", "push", "ra-api", "sandbox", "schema"]),
+    ("tsunagi", &["audit-log", "back-office", "ca-core", "ca-service", "crl-publisher", "ocsp", "policies", "push", "ra-api", "sandbox", "schema"]),
 ];
 
 /// Libraries and the only rooms that may use them: what a room must not do, it cannot reach.
@@ -47,6 +48,10 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("cryptoki", &["ca-core"]),
     ("p256", &["ca-core"]),
     ("p384", &["ca-core"]),
+    // The log, and those who judge it from outside
+    ("signed_note", &["audit-log", "sandbox"]),
+    ("tlog_tiles", &["audit-log", "sandbox"]),
+    ("age", &["audit-log"]),
 ];
 
 /// Never, not even under a feature.

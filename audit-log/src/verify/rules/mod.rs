@@ -1,0 +1,238 @@
+//! The rules over what records say, one file each. Each is told every record once, in the order of leaves, and keeps in mind as little as it can.
+
+mod accepted;
+mod began;
+mod cascade;
+mod certificates;
+mod crl_numbers;
+mod holders;
+mod lost;
+mod positions;
+mod purged;
+
+use crate::export::Absent;
+
+use super::event::{CertificateData, Event, Milliseconds};
+use super::finding::{Findings, Place, Rule};
+use super::table::{NoRoom, Room};
+use super::unjudged::{Unjudged, Why};
+
+pub use accepted::Issuance;
+pub use cascade::Outlives;
+
+/// What rules are judged by, besides the records.
+#[derive(Debug, Clone)]
+pub struct Measures {
+    /// How long a cascade may take, from when its cause was heard to the change of what hangs on the card: milliseconds.
+    pub cascade_limit: Milliseconds,
+    /// What of a card certificate's changes its smartphone certificate outlives.
+    pub outlives: Outlives,
+    /// How old a record is at least when it is purged: years.
+    pub retention_years: u32,
+    /// The most octets that the rules keep in mind.
+    pub room: usize,
+}
+
+impl Default for Measures {
+    /// 60 minutes from the decision to the status (ETSI EN 319 411-1 CSR-6.2.4-03A), the life cycle of JPKI, 10 years, one GiB.
+    fn default() -> Self {
+        Self { cascade_limit: 3_600_000, outlives: Outlives::default(), retention_years: 10, room: 1 << 30 }
+    }
+}
+
+/// What a rule is told with a record: where it stands, and where to put what it finds.
+pub struct Scene<'a> {
+    /// Where it stands; only a finding asks.
+    pub place: &'a Place,
+    /// What was found.
+    pub findings: &'a mut Findings,
+    /// What could not be judged.
+    pub unjudged: &'a mut Unjudged,
+    /// How much may still be kept in mind.
+    pub room: &'a mut Room,
+    /// Why something may be unknown: what is before the records at hand. `None` if they are whole from the first leaf on.
+    pub gap: Option<Why>,
+    /// What rules are judged by.
+    pub measures: &'a Measures,
+}
+
+impl Scene<'_> {
+    /// The record at hand offends.
+    fn find(&mut self, rule: Rule, event: &Event<'_>, words: impl Into<String>) {
+        self.findings.add(rule, &self.place.leaf(event.leaf), words);
+    }
+
+    /// Something that another record should have told is not known: that is wrong if all records are at hand.
+    fn unknown(&mut self, rule: Rule, event: &Event<'_>, words: impl FnOnce() -> String) {
+        match self.gap {
+            Some(why) => self.unjudged.add(rule, why),
+            None => self.find(rule, event, words()),
+        }
+    }
+
+    /// Notes that something could not be kept in mind.
+    fn kept<T>(&mut self, rule: Rule, kept: Result<T, NoRoom>) -> Option<T> {
+        if kept.is_err() {
+            self.unjudged.add(rule, Why::NoRoom);
+        }
+        kept.ok()
+    }
+}
+
+/// All rules, with what they have in mind.
+pub struct Rules {
+    measures: Measures,
+    room: Room,
+    gap: Option<Why>,
+    next: Option<u64>,
+    unjudged: Unjudged,
+    positions: positions::Positions,
+    began: began::Began,
+    accepted: accepted::Applications,
+    certificates: certificates::Certificates,
+    holders: holders::Holders,
+    cascade: cascade::Cascade,
+    crl_numbers: crl_numbers::CrlNumbers,
+    purged: purged::Purged,
+    lost: lost::Lost,
+    test_certificates: u64,
+}
+
+impl Rules {
+    /// Rules that know of no record yet.
+    pub fn new(measures: Measures) -> Self {
+        Self {
+            room: Room::new(measures.room),
+            measures,
+            gap: None,
+            next: None,
+            unjudged: Unjudged::default(),
+            positions: positions::Positions::default(),
+            began: began::Began::default(),
+            accepted: accepted::Applications::default(),
+            certificates: certificates::Certificates::default(),
+            holders: holders::Holders::default(),
+            cascade: cascade::Cascade::default(),
+            crl_numbers: crl_numbers::CrlNumbers::default(),
+            purged: purged::Purged::default(),
+            lost: lost::Lost::default(),
+            test_certificates: 0,
+        }
+    }
+
+    /// The leaf after the last that was told.
+    pub fn next(&self) -> Option<u64> {
+        self.next
+    }
+
+    /// An export begins: its first leaf, and when it was taken. Whatever was known is of no use where leaves are missing in between.
+    pub fn begin(&mut self, from: u64, taken_at: Milliseconds) {
+        let follows = self.next.map_or(from == 0, |next| from <= next);
+        if !follows {
+            let (measures, unjudged) = (self.measures.clone(), std::mem::take(&mut self.unjudged));
+            let test_certificates = self.test_certificates;
+            *self = Self { unjudged, test_certificates, gap: Some(Why::BeforeTheRecords), next: Some(from), ..Self::new(measures) };
+        }
+        self.next = Some(self.next.unwrap_or(from));
+        self.purged.export_taken(taken_at);
+    }
+
+    /// Tells a record whose content is there. An issuance upon an application, if it is one.
+    pub fn present(&mut self, event: &Event<'_>, origin_key: &str, place: &Place, findings: &mut Findings) -> Option<Issuance> {
+        self.next = Some(event.leaf + 1);
+        let mut scene = Scene {
+            place,
+            findings,
+            unjudged: &mut self.unjudged,
+            room: &mut self.room,
+            gap: self.gap,
+            measures: &self.measures,
+        };
+        self.positions.present(event, &mut scene);
+        self.purged.present(event);
+        self.cascade.time(event.at, &self.certificates, &mut scene);
+        let sound = match event.kind() {
+            kind if kind.starts_with("certificate.") => match event.data::<CertificateData<'_>>() {
+                Some(data) => {
+                    self.test_certificates += u64::from(data.test.is_some());
+                    let transition = self.certificates.event(event, &data, &mut scene);
+                    if let Some(transition) = &transition {
+                        self.holders.transition(event, transition, &mut scene);
+                        self.cascade.transition(event, &data, transition, &mut scene);
+                    }
+                    if kind == "certificate.issued" {
+                        return self.accepted.issued(event, &data, &mut scene);
+                    }
+                    transition.is_some()
+                }
+                None => false,
+            },
+            kind if kind.starts_with("application.") => self.accepted.event(event, &mut scene),
+            "card.revoked" | "card.held" | "card.released" => self.cascade.card(event, &self.certificates, &mut scene),
+            "crl.published" => self.crl_numbers.published(event, &mut scene),
+            "log.began" => self.began.began(event, origin_key, &mut scene),
+            "log.leaves_lost" => self.lost.announced(event, &mut scene),
+            _ => event.has_sound_data(),
+        };
+        if !sound {
+            scene.find(Rule::Content, event, format!("a {} without what one has to say", event.kind()));
+        }
+        None
+    }
+
+    /// Tells a record whose content is gone.
+    pub fn absent(&mut self, leaf: u64, absent: Absent, place: &Place, findings: &mut Findings) {
+        self.next = Some(leaf + 1);
+        self.positions.absent(absent);
+        match absent {
+            Absent::Purged => {
+                self.purged.purged(leaf, &self.measures, place, findings);
+                self.gap = self.gap.or(Some(Why::Purged));
+            }
+            Absent::Lost => self.lost.lost(leaf, &mut self.room, &mut self.unjudged),
+        }
+    }
+
+    /// A record could not be read: what follows from it is not known.
+    pub fn unreadable(&mut self, leaf: u64) {
+        self.next = Some(leaf + 1);
+        self.positions.unknown();
+        self.gap = Some(Why::Unreadable);
+    }
+
+    /// The records are over. `reaches_the_end`: they go to the end of the tree; `until` is the time up to which they tell.
+    pub fn end(&mut self, reaches_the_end: bool, until: Milliseconds, place: &Place, findings: &mut Findings) {
+        let mut scene = Scene {
+            place,
+            findings,
+            unjudged: &mut self.unjudged,
+            room: &mut self.room,
+            gap: self.gap,
+            measures: &self.measures,
+        };
+        self.cascade.end(until, &self.certificates, &mut scene);
+        if reaches_the_end {
+            self.lost.end(&mut scene);
+        }
+    }
+
+    /// What could not be judged.
+    pub fn unjudged(&mut self) -> &mut Unjudged {
+        &mut self.unjudged
+    }
+
+    /// How many examples for relying parties were issued, which no application is needed for.
+    pub fn test_certificates(&self) -> u64 {
+        self.test_certificates
+    }
+
+    /// Whether the records are whole from the first leaf on.
+    pub fn is_whole(&self) -> bool {
+        self.gap.is_none()
+    }
+}
+
+/// A row number as tables have it; `None` if it is none that a store gives out.
+fn row(number: Option<u64>) -> Option<u32> {
+    number.and_then(|number| u32::try_from(number).ok())
+}
