@@ -15,6 +15,7 @@ pub mod hash;
 pub mod note;
 pub mod proof;
 pub mod receipt;
+pub mod stored;
 pub mod tile;
 pub mod tlog_proof;
 
@@ -29,5 +30,6 @@ pub use hash::Hash;
 pub use note::{Checkpoint, Cosignature, LogKey, LogVerifier, NoteRefusal, SignedCheckpoint, VerifiedNote, WitnessVerifier};
 pub use proof::{consistency_proof, inclusion_proof, range_nodes, tree_root, verify_consistency, verify_inclusion};
 pub use receipt::Receipt;
+pub use stored::StoredTiles;
 pub use tile::{TileDirectory, TileFault, TileKind, TilePath, TileSource};
 pub use tlog_proof::TlogProof;

@@ -16,7 +16,7 @@ pub struct StoredTiles<C, T> {
 
 impl<C, T, E> StoredTiles<C, T>
 where
-    C: Fn(u64, usize) -> Result<Vec<[u8; 32]>, E>,
+    C: Fn(u64, u32) -> Result<Vec<[u8; 32]>, E>,
     T: Fn(u8, u64) -> Result<Option<Vec<u8>>, E>,
     E: Error + Send + Sync + 'static,
 {
@@ -29,7 +29,7 @@ where
 
 impl<C, T, E> TileSource for StoredTiles<C, T>
 where
-    C: Fn(u64, usize) -> Result<Vec<[u8; 32]>, E>,
+    C: Fn(u64, u32) -> Result<Vec<[u8; 32]>, E>,
     T: Fn(u8, u64) -> Result<Option<Vec<u8>>, E>,
     E: Error + Send + Sync + 'static,
 {
@@ -44,7 +44,7 @@ where
     }
 
     fn commitments(&self, first: u64, count: usize) -> Result<Vec<Commitment>, TileFault> {
-        let found = (self.commitments)(first, count).map_err(|fault| TileFault::Source(Box::new(fault)))?;
+        let found = (self.commitments)(first, u32::try_from(count).unwrap_or(u32::MAX)).map_err(|fault| TileFault::Source(Box::new(fault)))?;
         if found.len() != count {
             let width = u16::try_from(count).unwrap_or(u16::MAX);
             return Err(TileFault::Absent(TilePath { kind: TileKind::Entries, number: first / TILE_WIDTH, width }));
@@ -67,9 +67,9 @@ mod tests {
     fn proofs_are_made_of_what_a_store_keeps() {
         let commitments: Vec<Commitment> = (0..70_000_u32).map(|leaf| Commitment(crate::hash::sha256(&leaf.to_be_bytes()))).collect();
         let mut edge = Edge::empty();
-        let tiles = edge.append(&commitments).unwrap();
+        let tiles = edge.append(&commitments);
         let source = StoredTiles::new(
-            |first, count| Ok::<_, Gone>(commitments.iter().skip(first as usize).take(count).map(|one| one.0).collect()),
+            |first, count| Ok::<_, Gone>(commitments.iter().skip(first as usize).take(count as usize).map(|one| one.0).collect()),
             |level, number| Ok(tiles.iter().find(|tile| tile.level == level && tile.number == number).map(|tile| tile.hashes.clone())),
         );
         for leaf in [0, 255, 256, 65_535, 65_536, 69_999] {
