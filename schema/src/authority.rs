@@ -126,7 +126,9 @@ impl Transaction<'_> {
         .optional(self.session, |row| row.int())?
         .ok_or(StoreFault::Corrupt("an insert returned no row"))?;
         self.open_crl_shards(CaKeyId(id), 1, now)?;
-        self.emit(NewEvent::new(EventKind::CaKeyAdded, now, json!({"ca_key": id, "kind": new.kind, "generation": new.generation})));
+        let sha256 = Sha256Digest::of(&new.certificate).to_string();
+        let data = json!({"ca_key": id, "kind": new.kind, "generation": new.generation, "sha256": sha256});
+        self.emit(NewEvent::new(EventKind::CaKeyAdded, now, data));
         Ok(CaKeyId(id))
     }
 
@@ -142,7 +144,9 @@ impl Transaction<'_> {
         .bind(new.not_after)
         .bind(now)
         .execute(self.session)?;
-        self.emit(NewEvent::new(EventKind::ResponderAdded, now, json!({"ca_key": new.ca_key.0, "serial": new.serial.to_string()})));
+        let sha256 = Sha256Digest::of(&new.der).to_string();
+        let data = json!({"ca_key": new.ca_key.0, "serial": new.serial.to_string(), "sha256": sha256});
+        self.emit(NewEvent::new(EventKind::ResponderAdded, now, data));
         Ok(())
     }
 }

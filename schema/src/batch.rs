@@ -13,7 +13,7 @@ use policies::LifecyclePolicy;
 use serde_json::{Value, json};
 
 use crate::card::{self, LockedCard};
-use crate::cascade::Linked;
+use crate::cascade::{Lifts, Linked};
 use crate::change::standing::Grounds;
 use crate::change::{Order, Origin};
 use crate::codes;
@@ -197,13 +197,13 @@ impl Transaction<'_> {
                     let Origin::CardEvent { id } = &batch.order.origin else {
                         return Err(StoreFault::Corrupt("a batch of neither event nor instruction"));
                     };
-                    self.tell_card(before.standing, card.record.standing, id, now);
+                    self.tell_card(card, before.standing, (id, at), now);
                     Command::Card(change)
                 }
                 (Some(_), BatchChange::Revoke { reason }) => Command::End { reason },
                 (Some(_), BatchChange::Hold) => Command::Hold { cause: HoldCause::Operator },
             };
-            changed += self.reach(linked.of(card.id), &command, true, &grounds, now).len();
+            changed += self.reach(linked.of(card.id), &command, Lifts::Done, &grounds, now).len();
         }
         card::write(self.session, &cards)?;
         linked.write(self.session, instruction, now)?;

@@ -1,5 +1,7 @@
 //! Card events as they come in, by push, feed or CRL, and how far the feeds were read.
 
+use std::collections::HashMap;
+
 use ca_core::card::identity::KeyIdentifier;
 pub use ca_core::lifecycle::{CardChange, CardChangeKind};
 use ca_core::serial::SerialNumber;
@@ -111,26 +113,35 @@ impl Transaction<'_> {
         Ok(new)
     }
 
-    /// Notes which of these events of the inbox were applied, and leaves the events of their having come, which the RA itself cannot
-    /// leave.
+    /// Notes which of these events of the inbox are applied: what they are called, and when the RA says they came.
     ///
     /// Nothing is inserted: an RA that held an insertion with the same id open could make a revocation from the feed wait for it.
-    pub(crate) fn mark_applied(&mut self, events: &[CardEvent], now: DateTime<Utc>) -> Result<(), StoreFault> {
+    pub(crate) fn mark_applied(&mut self, events: &[CardEvent], now: DateTime<Utc>) -> Result<HashMap<String, DateTime<Utc>>, StoreFault> {
+        let mut marked = HashMap::new();
         for some in few_sizes(events) {
             let mut update = sql(format!(
                 "WITH v (event_id, issuer_key_id, serial) AS (VALUES {}) UPDATE card_event_inbox SET applied_at = ? FROM v \
                  WHERE card_event_inbox.event_id = v.event_id AND card_event_inbox.issuer_key_id = v.issuer_key_id \
-                 AND card_event_inbox.serial = v.serial AND card_event_inbox.applied_at IS NULL RETURNING card_event_inbox.event_id",
+                 AND card_event_inbox.serial = v.serial AND card_event_inbox.applied_at IS NULL \
+                 RETURNING card_event_inbox.event_id, card_event_inbox.received_at",
                 value_rows(some.len(), 3)
             ));
             for event in some {
                 update = update.bind(event.event_id.as_str()).bind(&event.issuer_key_id).bind(&event.serial);
             }
-            for event_id in update.bind(now).rows(self.session, |row| row.text())? {
-                self.emit(NewEvent::new(EventKind::CardEventReceived, now, json!({"event_id": event_id})));
-            }
+            marked.extend(update.bind(now).rows(self.session, |row| Ok((row.text()?, row.time()?)))?);
         }
-        Ok(())
+        Ok(marked)
+    }
+
+    /// Leaves the events of card events' having come, which the RA itself cannot leave.
+    pub(crate) fn tell_received(&mut self, marked: &HashMap<String, DateTime<Utc>>, now: DateTime<Utc>) {
+        let mut marked: Vec<_> = marked.iter().collect();
+        marked.sort_unstable();
+        for (event_id, received_at) in marked {
+            let data = json!({"event_id": event_id, "received_at": received_at});
+            self.emit(NewEvent::new(EventKind::CardEventReceived, now, data));
+        }
     }
 
     /// Remembers how far a feed was read: once what was read from it is stored, so that a crash repeats events and loses none.

@@ -6,7 +6,7 @@ use ca_core::digest::Sha256Digest;
 use ca_core::kind::CertificateKind;
 use ca_core::lifecycle::{CardChange, CardStanding, Change, Command};
 use ca_core::revocation::RevocationReason;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use policies::LifecyclePolicy;
 use serde_json::json;
 
@@ -37,21 +37,44 @@ impl Transaction<'_> {
         policy: &LifecyclePolicy,
         now: DateTime<Utc>,
     ) -> Result<Vec<CertificateId>, StoreFault> {
+        self.apply_in_order(events, policy, false, now)
+    }
+
+    /// The same, but holds of certificates that were to be lifted are so only by [`Transaction::lift_deferred`].
+    pub fn apply_card_events_without_lifts(
+        &mut self,
+        events: &[CardEvent],
+        policy: &LifecyclePolicy,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<CertificateId>, StoreFault> {
+        self.apply_in_order(events, policy, true, now)
+    }
+
+    fn apply_in_order(
+        &mut self,
+        events: &[CardEvent],
+        policy: &LifecyclePolicy,
+        lifts_wait: bool,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<CertificateId>, StoreFault> {
         if events.iter().any(|event| event.change.reason() == Some(RevocationReason::CertificateHold)) {
             return Err(StoreFault::Misuse("a hold of a card certificate is no revocation"));
         }
         let named: Vec<_> = events.iter().map(|event| (&event.issuer_key_id, &event.serial)).collect();
         let mut cards = card::lock(self.session, &named)?;
         let mut linked = Linked::lock(self.session, &cards)?;
+        let received = self.mark_applied(events, now)?;
         let mut changed = Vec::new();
         for event in events {
+            // What was not pushed is applied when it was heard.
+            let received_at = received.get(&event.event_id).copied().unwrap_or(now.trunc_subsecs(3));
             let place = cards.binary_search_by(|card| (&card.issuer_key_id, &card.serial).cmp(&(&event.issuer_key_id, &event.serial)));
             let card = place.ok().and_then(|place| cards.get_mut(place)).ok_or(StoreFault::Corrupt("a card was not locked"))?;
-            changed.extend(self.apply_one(card, linked.of(card.id), event, policy, now)?);
+            changed.extend(self.apply_one(card, linked.of(card.id), (event, received_at), policy, lifts_wait, now)?);
         }
         card::write(self.session, &cards)?;
         linked.write(self.session, None, now)?;
-        self.mark_applied(events, now)?;
+        self.tell_received(&received, now);
         changed.sort_unstable();
         changed.dedup();
         Ok(changed)
@@ -61,8 +84,9 @@ impl Transaction<'_> {
         &mut self,
         card: &mut LockedCard,
         linked: &mut [Standing],
-        event: &CardEvent,
+        (event, received_at): (&CardEvent, DateTime<Utc>),
         policy: &LifecyclePolicy,
+        lifts_wait: bool,
         now: DateTime<Utc>,
     ) -> Result<Vec<CertificateId>, StoreFault> {
         let is_believed = event.source != CardEventSource::Push;
@@ -86,11 +110,19 @@ impl Transaction<'_> {
         if is_release {
             card.released_at = Some(now);
         }
-        self.tell_card(card.record.standing, after.standing, &event.event_id, now);
-        card.record = after;
+        let before = std::mem::replace(&mut card.record, after);
+        self.tell_card(card, before.standing, (&event.event_id, received_at), now);
         let origin = Origin::CardEvent { id: event.event_id.clone() };
         let grounds = Grounds { by: &origin, card_change: Some(event.change.kind()), instruction: None, policy };
-        Ok(self.reach(linked, &Command::Card(event.change), is_believed, &grounds, now))
+        let mut deferred = Vec::new();
+        let lifts = match (is_believed, lifts_wait) {
+            (false, _) => Lifts::Denied,
+            (true, false) => Lifts::Done,
+            (true, true) => Lifts::Deferred(&mut deferred),
+        };
+        let changed = self.reach(linked, &Command::Card(event.change), lifts, &grounds, now);
+        self.defer_lifts(&deferred, &event.event_id, now)?;
+        Ok(changed)
     }
 
     /// What a card certificate is for, as far as that is known and matters: as what hangs on it; or else, where the record changed, as
@@ -109,13 +141,25 @@ impl Transaction<'_> {
         .optional(self.session, |row| row.kind())
     }
 
-    /// Leaves the event of a card's new standing, if it is new.
-    pub(crate) fn tell_card(&mut self, before: CardStanding, after: CardStanding, event_id: &str, now: DateTime<Utc>) {
-        let (kind, data) = match (before, after) {
-            (before, after) if before == after => return,
-            (_, CardStanding::Ended(revocation)) => (EventKind::CardRevoked, json!({"event_id": event_id, "reason": revocation.reason})),
-            (_, CardStanding::Held { .. }) => (EventKind::CardHeld, json!({"event_id": event_id})),
-            (_, CardStanding::Good) => (EventKind::CardReleased, json!({"event_id": event_id})),
+    /// Leaves the event of a card's new standing, if it is new; with what its sender calls the news of it, and when that was heard.
+    pub(crate) fn tell_card(
+        &mut self,
+        card: &LockedCard,
+        before: CardStanding,
+        (event_id, received_at): (&str, DateTime<Utc>),
+        now: DateTime<Utc>,
+    ) {
+        if card.record.standing == before {
+            return;
+        }
+        let mut data = json!({"event_id": event_id, "card": card.id, "received_at": received_at});
+        let kind = match card.record.standing {
+            CardStanding::Ended(revocation) => {
+                data["reason"] = json!(revocation.reason);
+                EventKind::CardRevoked
+            }
+            CardStanding::Held { .. } => EventKind::CardHeld,
+            CardStanding::Good => EventKind::CardReleased,
         };
         self.emit(NewEvent::new(kind, now, data));
     }
@@ -125,7 +169,7 @@ impl Transaction<'_> {
         &mut self,
         linked: &mut [Standing],
         command: &Command,
-        may_lift: bool,
+        mut lifts: Lifts<'_>,
         grounds: &Grounds<'_>,
         now: DateTime<Utc>,
     ) -> Vec<CertificateId> {
@@ -134,15 +178,35 @@ impl Transaction<'_> {
             let before = standing.certificate.state;
             // What follows is refused only for certificates that a batch's hold comes too late for.
             let Ok(Some(change)) = standing.take(command, grounds.policy, now) else { continue };
-            if !may_lift && matches!(change, Change::HoldLifted { .. } | Change::Released { .. }) {
-                standing.certificate.state = before;
-                continue;
+            if matches!(change, Change::HoldLifted { .. } | Change::Released { .. }) {
+                match &mut lifts {
+                    Lifts::Done => {}
+                    Lifts::Denied => {
+                        standing.certificate.state = before;
+                        continue;
+                    }
+                    Lifts::Deferred(deferred) => {
+                        standing.certificate.state = before;
+                        deferred.push(standing.id);
+                        continue;
+                    }
+                }
             }
             self.emit(standing.event(&change, grounds, now));
             changed.push(standing.id);
         }
         changed
     }
+}
+
+/// What becomes of lifts that follow from something.
+pub(crate) enum Lifts<'a> {
+    /// They are done.
+    Done,
+    /// They are not: who asks for them is not believed.
+    Denied,
+    /// They are to be done later, to these certificates.
+    Deferred(&'a mut Vec<CertificateId>),
 }
 
 /// The certificates linked to some cards, locked.

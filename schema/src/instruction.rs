@@ -109,6 +109,21 @@ pub enum Decision {
     AwaitingApproval(Value),
 }
 
+/// What an instruction's event tells of the request, as far as a signature says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// Who asked.
+    pub by: Option<&'a Origin>,
+    /// What for: the word in the statement.
+    pub action: Option<&'a str>,
+}
+
+impl<'a> From<Option<&'a Origin>> for Asked<'a> {
+    fn from(by: Option<&'a Origin>) -> Self {
+        Self { by, action: None }
+    }
+}
+
 /// Why an instruction is not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InstructionRefusal {
@@ -194,14 +209,14 @@ impl Transaction<'_> {
         Ok(if inserted == 0 { Receipt::Known } else { Receipt::New })
     }
 
-    /// Decides a waiting instruction, and leaves the event of it. `by` is who asked, as far as that is known.
+    /// Decides a waiting instruction, and leaves the event of it.
     ///
     /// Belongs into the transaction in which it is carried out. After a refusal the closure must return it.
-    pub fn decide_instruction(
+    pub fn decide_instruction<'a>(
         &mut self,
         digest: &Sha256Digest,
         decision: &Decision,
-        by: Option<&Origin>,
+        asked: impl Into<Asked<'a>>,
         now: DateTime<Utc>,
     ) -> InstructionResult {
         let (state, kind, outcome, code, detail) = match decision {
@@ -214,18 +229,16 @@ impl Transaction<'_> {
             }
         };
         let decided = sql("UPDATE instruction SET state = ?, decided_at = ?, outcome = ?, refusal_code = ?, refusal_detail = ? \
-             WHERE digest = ? AND state = 1")
+             WHERE digest = ? AND state = 1 RETURNING received_at")
         .bind(state)
         .bind((state != AWAITING_APPROVAL).then_some(now))
         .bind(outcome.as_deref())
         .bind(code)
         .bind(detail)
         .bind(digest)
-        .execute(self.session)?;
-        if decided != 1 {
-            return Err(WriteError::Refused(InstructionRefusal::AlreadyDecided));
-        }
-        let mut data = told(digest, by);
+        .optional(self.session, |row| row.time())?;
+        let received_at = decided.ok_or(WriteError::Refused(InstructionRefusal::AlreadyDecided))?;
+        let mut data = told(digest, asked.into(), received_at);
         if let Some(code) = code {
             data["code"] = json!(code);
         }
@@ -236,26 +249,24 @@ impl Transaction<'_> {
     /// Notes that the instruction `approved`, which waited for that, was approved by the instruction `approval` and carried out
     /// in this transaction; leaves its event. The approval itself is decided on its own.
     ///
-    /// `by` is who asked first. That another person approves is for the caller to see to.
-    pub fn approve_instruction(
+    /// `asked` is what was asked for first, and by whom. That another person approves is for the caller to see to.
+    pub fn approve_instruction<'a>(
         &mut self,
         approved: &Sha256Digest,
         approval: &Sha256Digest,
         outcome: &Value,
-        by: Option<&Origin>,
+        asked: impl Into<Asked<'a>>,
         now: DateTime<Utc>,
     ) -> InstructionResult {
         let done = sql("UPDATE instruction SET state = 2, decided_at = ?, outcome = ?, \
-             approved_by = (SELECT id FROM instruction WHERE digest = ?) WHERE digest = ? AND state = 4")
+             approved_by = (SELECT id FROM instruction WHERE digest = ?) WHERE digest = ? AND state = 4 RETURNING received_at")
         .bind(now)
         .bind(outcome.to_string().as_str())
         .bind(approval)
         .bind(approved)
-        .execute(self.session)?;
-        if done != 1 {
-            return Err(WriteError::Refused(InstructionRefusal::NotAwaitingApproval));
-        }
-        let mut data = told(approved, by);
+        .optional(self.session, |row| row.time())?;
+        let received_at = done.ok_or(WriteError::Refused(InstructionRefusal::NotAwaitingApproval))?;
+        let mut data = told(approved, asked.into(), received_at);
         data["approved_by"] = json!(approval.to_string());
         self.emit(NewEvent::new(EventKind::InstructionDone, now, data));
         Ok(())
@@ -267,11 +278,14 @@ impl Transaction<'_> {
     }
 }
 
-/// An instruction's event data: the digest and by whom.
-fn told(digest: &Sha256Digest, by: Option<&Origin>) -> Value {
-    let mut data = json!({"instruction": digest.to_string()});
-    if let Some(by) = by {
+/// An instruction's event data: the digest, when the RA says it came, by whom and what for.
+fn told(digest: &Sha256Digest, asked: Asked<'_>, received_at: DateTime<Utc>) -> Value {
+    let mut data = json!({"instruction": digest.to_string(), "received_at": received_at});
+    if let Some(by) = asked.by {
         data["by"] = json!(by);
+    }
+    if let Some(action) = asked.action {
+        data["action"] = json!(action);
     }
     data
 }

@@ -12,7 +12,7 @@ use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, TimeDelta, Utc};
 use policies::LifecyclePolicy;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::batch;
 use crate::card::{self, LockedCard};
@@ -159,7 +159,7 @@ impl Transaction<'_> {
         if issuance.certificates.is_empty() {
             return Err(StoreFault::Misuse("an issuance of no certificates").into());
         }
-        self.decide(issuance.application, now)?;
+        let application_sha256 = self.decide(issuance.application, now)?;
         if !self.spend_challenge(&issuance.challenge, now)? {
             return Err(WriteError::Refused(IssueRefusal::ChallengeSpent));
         }
@@ -178,7 +178,11 @@ impl Transaction<'_> {
             self.emit(device::added(new, now).about_application(issuance.application));
         }
         for (id, new) in ids.iter().zip(&issuance.certificates) {
-            let data = json!({"kind": new.kind, "ca_key": new.ca_key.0, "serial": new.serial.to_string()});
+            let card = cards.iter().find(|card| is_of(card, &new.card)).map(|card| card.id);
+            let mut data = told(new, holder, card, &application_sha256);
+            if let Some(device) = &issuance.device {
+                data["platform"] = json!(device.platform);
+            }
             let event = NewEvent::new(EventKind::CertificateIssued, now, data);
             self.emit(event.about_certificate(*id).about_application(issuance.application));
         }
@@ -200,7 +204,8 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn decide(&mut self, id: ApplicationId, now: DateTime<Utc>) -> IssueResult<()> {
+    /// Decides an application for it; the digest of its message.
+    fn decide(&mut self, id: ApplicationId, now: DateTime<Utc>) -> IssueResult<Sha256Digest> {
         let accepted = sql("UPDATE application SET state = 2, decided_at = ? WHERE id = ? AND state = 1 RETURNING digest, accepted_at")
             .bind(now)
             .bind(id)
@@ -209,11 +214,11 @@ impl Transaction<'_> {
     }
 
     /// The event of the acceptance, which the RA itself cannot leave; nothing was accepted that is not waiting any more.
-    fn emit_accepted(&mut self, id: ApplicationId, accepted: Option<(Sha256Digest, DateTime<Utc>)>) -> IssueResult<()> {
+    fn emit_accepted(&mut self, id: ApplicationId, accepted: Option<(Sha256Digest, DateTime<Utc>)>) -> IssueResult<Sha256Digest> {
         let (digest, at) = accepted.ok_or(WriteError::Refused(IssueRefusal::AlreadyDecided))?;
         let data = json!({"digest": digest.to_string()});
         self.emit(NewEvent::new(EventKind::ApplicationAccepted, at, data).about_application(id));
-        Ok(())
+        Ok(digest)
     }
 
     fn certify_keys(&mut self, ids: &[CertificateId], certificates: &[NewCertificate], now: DateTime<Utc>) -> IssueResult<()> {
@@ -396,6 +401,16 @@ impl Transaction<'_> {
         }
         Ok(())
     }
+}
+
+/// What the event of an issuance tells: enough for whoever has nothing else to recognise the certificate and what it rests on.
+fn told(new: &NewCertificate, holder: i64, card: Option<i64>, application_sha256: &Sha256Digest) -> Value {
+    json!({
+        "kind": new.kind, "ca_key": new.ca_key.0, "serial": new.serial.to_string(), "shard": new.shard, "holder": holder, "card": card,
+        "sha256": Sha256Digest::of(&new.der).to_string(), "public_key_sha256": new.public_key_sha256.to_string(),
+        "policy_sha256": new.policy_sha256.to_string(), "application_sha256": application_sha256.to_string(),
+        "not_before": new.not_before, "not_after": new.not_after,
+    })
 }
 
 fn is_of(card: &LockedCard, identity: &CardIdentity) -> bool {

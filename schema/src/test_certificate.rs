@@ -1,6 +1,7 @@
 //! Certificates that nobody holds, with which relying parties try their checks: one for each status of each CA key.
 
 use ca_core::issuance::SignedCertificate;
+use ca_core::digest::Sha256Digest;
 use ca_core::issuer::CaKeyId;
 use ca_core::kind::CertificateKind;
 use ca_core::lifecycle::Command;
@@ -165,7 +166,10 @@ impl Transaction<'_> {
             .bind(new.der.as_slice())
             .bind(now)
             .execute(self.session)?;
-        let data = json!({"kind": new.kind, "ca_key": new.ca_key.0, "serial": new.serial.to_string(), "test": new.status.as_str()});
+        let data = json!({
+            "kind": new.kind, "ca_key": new.ca_key.0, "serial": new.serial.to_string(), "test": new.status.as_str(), "holder": holder,
+            "sha256": Sha256Digest::of(&new.der).to_string(), "not_before": new.not_before, "not_after": new.not_after, "shard": new.shard,
+        });
         self.emit(NewEvent::new(EventKind::CertificateIssued, now, data).about_certificate(id));
         Ok(id)
     }

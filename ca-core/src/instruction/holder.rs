@@ -49,6 +49,15 @@ pub enum CertificatesToEnd {
 }
 
 impl HolderInstruction {
+    /// The word in the statement.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::End { .. } => "end",
+            Self::List {} => "list",
+            Self::PushToken { .. } => "push-token",
+        }
+    }
+
     /// Whether such a signer may ask for it. A phone speaks for itself alone: who finds one must not reach another.
     pub(super) fn is_for(&self, signer: &HolderSigner) -> bool {
         match self {

@@ -4,7 +4,7 @@ use ca_core::lifecycle::Change;
 use chrono::{DateTime, Utc};
 use policies::LifecyclePolicy;
 use schema::change::{ChangeRefusal, Changed};
-use schema::instruction::Decision;
+use schema::instruction::{Asked, Decision};
 use schema::{Transaction, WriteError};
 use serde_json::{Value, json};
 
@@ -20,7 +20,15 @@ impl Verified {
             tx.redeem_challenge(challenge, now).map_err(refused)?;
         }
         let decision = self.do_work(tx, policy, now)?;
-        tx.decide_instruction(&self.digest, &decision, Some(&self.signed.by), now).map_err(refused)
+        tx.decide_instruction(&self.digest, &decision, self.signed.asked(), now).map_err(refused)
+    }
+
+    /// Remembers that it is in order, and spends its challenge: nothing of it happens yet.
+    pub(super) fn defer(&self, tx: &mut Transaction<'_>, now: DateTime<Utc>) -> CarriedOut<()> {
+        if let Some(challenge) = &self.signed.challenge {
+            tx.redeem_challenge(challenge, now).map_err(refused)?;
+        }
+        tx.defer_instruction(&self.digest, now).map_err(refused)
     }
 
     fn do_work(&self, tx: &mut Transaction<'_>, policy: &LifecyclePolicy, now: DateTime<Utc>) -> CarriedOut<Decision> {
@@ -64,7 +72,7 @@ impl Verified {
             Work::Approve { approved, by, batch, count } => {
                 let id = tx.start_batch(batch, now)?;
                 let outcome = json!({"batch": id.0.to_string(), "count": count});
-                tx.approve_instruction(approved, &self.digest, &outcome, Some(by), now).map_err(refused)?;
+                tx.approve_instruction(approved, &self.digest, &outcome, Asked { by: Some(by), action: Some("mass") }, now).map_err(refused)?;
                 json!({"approved": approved.to_string(), "batch": id.0.to_string(), "count": count})
             }
         };

@@ -26,17 +26,27 @@ impl CaRole {
         beacons: &[Beacon],
         now: DateTime<Utc>,
     ) -> Result<Judged, CaFault> {
-        let verified = self.instructions.verify_operator(instruction, now);
-        let given = match verified.and_then(|given| self.instructions.check_beacon(given.challenge(), beacons, now).map(|()| given)) {
+        let given = match self.instructions.verify_operator(instruction, now) {
             Ok(given) => given,
             Err(refusal) => return Ok(Judged::unsigned(instruction.digest(), Refused::of(&refusal))),
         };
         let digest = given.digest();
-        let signed = Signed { challenge: Some(*given.challenge().as_bytes()), by: origin(&given) };
-        Ok(match self.work_for(&given, now)? {
-            Ok(work) => Judged::verified(Verified { digest, signed, work }),
-            Err(refusal) => Judged::refused(digest, signed, refusal),
-        })
+        let is_lift = matches!(given.instruction(), OperatorInstruction::Lift { .. });
+        // Then its challenge was fresh when it was spent.
+        let has_waited = is_lift && self.reader.deferred_since(&digest)?.is_some();
+        if !has_waited && let Err(refusal) = self.instructions.check_beacon(given.challenge(), beacons, now) {
+            return Ok(Judged::unsigned(digest, Refused::of(&refusal)));
+        }
+        let signed = Signed { challenge: (!has_waited).then(|| *given.challenge().as_bytes()), by: origin(&given), action: given.instruction().as_str() };
+        let work = match self.work_for(&given, now)? {
+            Ok(work) => Verified { digest, signed, work },
+            Err(refusal) => return Ok(Judged::refused(digest, signed, refusal)),
+        };
+        if !is_lift || !self.log_is_late()? {
+            return Ok(Judged::verified(work));
+        }
+        self.log_rest.begin_unless_resting(now);
+        Ok(if has_waited { Judged::Waits } else { Judged::Deferred(Box::new(work)) })
     }
 
     fn work_for(&self, signed: &SignedOperatorInstruction, now: DateTime<Utc>) -> Judgement {

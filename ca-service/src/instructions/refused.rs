@@ -3,7 +3,7 @@
 use ca_core::digest::Sha256Digest;
 use ca_core::refusal::Refusal;
 use chrono::{DateTime, Utc};
-use schema::instruction::Decision;
+use schema::instruction::{Asked, Decision};
 use schema::{Transaction, WriteError};
 
 use super::work::Signed;
@@ -70,7 +70,7 @@ impl RefusedInstruction {
             }
         }
         let decision = Decision::Refused { code: self.refusal.code.to_owned(), detail: self.refusal.detail.clone() };
-        let by = self.signed.as_ref().map(|signed| &signed.by);
-        tx.decide_instruction(&self.digest, &decision, by, now).map_err(refused)
+        let asked = self.signed.as_ref().map_or(Asked { by: None, action: None }, Signed::asked);
+        tx.decide_instruction(&self.digest, &decision, asked, now).map_err(refused)
     }
 }

@@ -10,6 +10,7 @@ use ca_core::serial::SerialNumber;
 use schema::batch::NewBatch;
 use schema::change::{Order, Origin, Target};
 use schema::device_command::NewDeviceCommand;
+use schema::instruction::Asked;
 use serde_json::Value;
 
 use super::refused::Refused;
@@ -22,6 +23,15 @@ pub(super) struct Signed {
     pub(super) challenge: Option<[u8; 48]>,
     /// Who asks.
     pub(super) by: Origin,
+    /// What for: the word in the statement.
+    pub(super) action: &'static str,
+}
+
+impl Signed {
+    /// As the instruction's event tells it.
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked { by: Some(&self.by), action: Some(self.action) }
+    }
 }
 
 /// An instruction of which everything was verified that signatures can say.
@@ -82,7 +92,7 @@ impl Verified {
     pub(super) fn key_report(report: &KeyReport) -> Self {
         Self {
             digest: report.digest(),
-            signed: Signed { challenge: None, by: Origin::KeyReport },
+            signed: Signed { challenge: None, by: Origin::KeyReport, action: "report-key" },
             work: Work::Change {
                 targets: vec![Target::PublicKey(report.public_key_sha256())],
                 command: Command::Revoke { reason: RevocationReason::KeyCompromise, invalid_since: None },

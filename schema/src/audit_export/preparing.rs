@@ -143,7 +143,7 @@ impl Transaction<'_> {
         if failed != 1 {
             return Err(StoreFault::Misuse("the export is not being prepared"));
         }
-        self.remove_evidence(export)
+        self.remove_parts(export)
     }
 
     /// The export can be fetched no more. What was kept for it goes.
@@ -159,11 +159,12 @@ impl Transaction<'_> {
         if expired != 1 {
             return Err(StoreFault::Misuse("the export is not ready"));
         }
-        self.remove_evidence(export)
+        self.remove_parts(export)
     }
 
-    fn remove_evidence(&mut self, export: ExportId) -> Result<(), StoreFault> {
+    fn remove_parts(&mut self, export: ExportId) -> Result<(), StoreFault> {
         sql("DELETE FROM audit_evidence_chunk WHERE export_id = ?").bind(export.0).execute(self.session)?;
+        sql("DELETE FROM audit_export_part WHERE export_id = ?").bind(export.0).execute(self.session)?;
         Ok(())
     }
 }

@@ -19,13 +19,15 @@ use crate::hold;
 use crate::sql::{Fields, Statement, few_sizes, placeholders, sql, value_rows};
 
 /// The columns that [`read`] takes, of `certificate AS c`; others may come before them.
-pub(crate) const COLUMNS: &str = "c.id, c.kind, c.ca_key_id, c.serial, c.not_after, c.state, c.revoked_at, c.reason, c.invalidity_at";
+pub(crate) const COLUMNS: &str = "c.id, c.kind, c.ca_key_id, c.serial, c.holder, c.not_after, c.state, c.revoked_at, c.reason, c.invalidity_at";
 
 /// A certificate as its row was read, under lock, and what has been done to it since.
 pub(crate) struct Standing {
     pub(crate) id: CertificateId,
     ca_key: CaKeyId,
     pub(crate) serial: SerialNumber,
+    /// Its holder's row.
+    holder: i64,
     /// As it is now.
     pub(crate) certificate: Certificate,
     stored: State,
@@ -61,8 +63,8 @@ impl Standing {
     /// The one event of a change.
     pub(crate) fn event(&self, change: &Change, grounds: &Grounds<'_>, now: DateTime<Utc>) -> NewEvent {
         let mut data = json!({
-            "kind": self.certificate.kind, "ca_key": self.ca_key.0, "serial": self.serial.to_string(), "by": grounds.by,
-            "policy": Sha256Digest(grounds.policy.sha256).to_string(),
+            "kind": self.certificate.kind, "ca_key": self.ca_key.0, "serial": self.serial.to_string(), "holder": self.holder,
+            "by": grounds.by, "policy": Sha256Digest(grounds.policy.sha256).to_string(),
         });
         if let Some(digest) = grounds.instruction {
             data["instruction"] = json!(digest.to_string());
@@ -146,6 +148,7 @@ struct Row {
     kind: ca_core::kind::CertificateKind,
     ca_key: CaKeyId,
     serial: SerialNumber,
+    holder: i64,
     not_after: DateTime<Utc>,
     state: CertificateState,
     revocation: Option<Revocation>,
@@ -158,6 +161,7 @@ impl Row {
             kind: row.kind()?,
             ca_key: CaKeyId(row.int()?),
             serial: row.serial()?,
+            holder: row.big()?,
             not_after: row.time()?,
             state: CertificateState::from_code(row.small()?)?,
             revocation: codes::certificate_revocation(row.optional_big()?, row.optional_small()?, row.optional_big()?)?,
@@ -174,7 +178,7 @@ impl Row {
         };
         let state = state.ok_or(StoreFault::Corrupt("a certificate's state, revocation and holds contradict each other"))?;
         let certificate = Certificate { kind: self.kind, not_after: self.not_after, state };
-        Ok(Standing { id: self.id, ca_key: self.ca_key, serial: self.serial, certificate, stored: state })
+        Ok(Standing { id: self.id, ca_key: self.ca_key, serial: self.serial, holder: self.holder, certificate, stored: state })
     }
 }
 

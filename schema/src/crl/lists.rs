@@ -139,6 +139,7 @@ impl Transaction<'_> {
         }
         let data = json!({
             "ca_key": crl.ca_key.0, "shard": crl.shard, "number": crl.number, "entries": crl.entries, "cause": crl.cause.as_str(),
+            "sha256": crl.sha256.to_string(), "this_update": crl.this_update,
         });
         self.emit(NewEvent::new(EventKind::CrlPublished, now, data));
         Ok(())

@@ -13,7 +13,11 @@ CREATE INDEX event_by_time ON event (at, position);
 -- What became of instructions, by the instruction's digest.
 CREATE INDEX event_by_instruction ON event ((data::json ->> 'instruction'), position)
     WHERE kind IN ('instruction.done', 'instruction.refused', 'instruction.awaiting_approval');
+-- For whoever purges: what refers to what goes.
 CREATE INDEX device_command_by_event ON device_command (event_position) WHERE event_position IS NOT NULL;
+CREATE INDEX application_evidence_by_signature_crl ON application_evidence (signature_crl) WHERE signature_crl IS NOT NULL;
+CREATE INDEX application_evidence_by_authentication_crl ON application_evidence (authentication_crl)
+    WHERE authentication_crl IS NOT NULL;
 
 -- What is a leaf counts from 0 and follows from no position: a restored store gives positions out again, the log never does.
 CREATE TABLE log_leaf (
@@ -108,7 +112,7 @@ END $$;
 CREATE TRIGGER log_head_has_every_leaf BEFORE UPDATE OF size ON log_head
     FOR EACH ROW EXECUTE FUNCTION log_head_counts_leaves();
 CREATE TRIGGER log_head_stays BEFORE DELETE ON log_head
-    FOR EACH ROW EXECUTE FUNCTION log_refuses('the log is never removed');
+    FOR EACH ROW WHEN (OLD.size > 0) EXECUTE FUNCTION log_refuses('the log is never removed');
 CREATE TRIGGER event_is_never_emptied BEFORE TRUNCATE ON event
     EXECUTE FUNCTION log_refuses('events are never removed at once');
 CREATE TRIGGER log_leaf_is_never_emptied BEFORE TRUNCATE ON log_leaf
@@ -168,6 +172,27 @@ CREATE TABLE audit_evidence_chunk (
     sequence INTEGER NOT NULL CHECK (sequence >= 0),
     octets BYTEA NOT NULL CHECK (octet_length(octets) BETWEEN 1 AND 16777216),
     PRIMARY KEY (export_id, number, sequence)
+);
+
+-- Lifts that operators asked for while the log could not be written: found in order, and their challenges spent.
+CREATE TABLE deferred_instruction (
+    instruction_id BIGINT PRIMARY KEY REFERENCES instruction (id),
+    since BIGINT NOT NULL
+);
+
+-- Certificates whose hold was to be lifted meanwhile because their card was released, and the card event by which.
+CREATE TABLE deferred_lift (
+    certificate_id BIGINT PRIMARY KEY REFERENCES certificate (id),
+    event_id TEXT NOT NULL CHECK (octet_length(event_id) BETWEEN 1 AND 255),
+    since BIGINT NOT NULL
+);
+
+-- The last recorded digest of each topic of a role's settings.
+CREATE TABLE settings_topic (
+    role TEXT NOT NULL CHECK (octet_length(role) BETWEEN 1 AND 16),
+    name TEXT NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 64),
+    sha256 BYTEA NOT NULL CHECK (octet_length(sha256) = 32),
+    PRIMARY KEY (role, name)
 );
 
 -- Hashes and what is encrypted do not compress.

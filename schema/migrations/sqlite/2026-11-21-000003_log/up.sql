@@ -13,7 +13,11 @@ CREATE INDEX event_by_time ON event (at, position);
 -- What became of instructions, by the instruction's digest.
 CREATE INDEX event_by_instruction ON event (json_extract(data, '$.instruction'), position)
     WHERE kind IN ('instruction.done', 'instruction.refused', 'instruction.awaiting_approval');
+-- For whoever purges: what refers to what goes.
 CREATE INDEX device_command_by_event ON device_command (event_position) WHERE event_position IS NOT NULL;
+CREATE INDEX application_evidence_by_signature_crl ON application_evidence (signature_crl) WHERE signature_crl IS NOT NULL;
+CREATE INDEX application_evidence_by_authentication_crl ON application_evidence (authentication_crl)
+    WHERE authentication_crl IS NOT NULL;
 
 -- What is a leaf counts from 0 and follows from no position: a restored store gives positions out again, the log never does.
 CREATE TABLE log_leaf (
@@ -92,7 +96,8 @@ CREATE TRIGGER log_head_has_every_leaf BEFORE UPDATE OF size ON log_head
 WHEN NEW.size <> COALESCE((SELECT MAX(leaf) + 1 FROM log_leaf), 0) BEGIN
     SELECT RAISE(ABORT, 'the log has another number of leaves');
 END;
-CREATE TRIGGER log_head_stays BEFORE DELETE ON log_head BEGIN
+CREATE TRIGGER log_head_stays BEFORE DELETE ON log_head
+WHEN OLD.size > 0 BEGIN
     SELECT RAISE(ABORT, 'the log is never removed');
 END;
 
@@ -147,3 +152,24 @@ CREATE TABLE audit_evidence_chunk (
     octets BLOB NOT NULL CHECK (octet_length(octets) BETWEEN 1 AND 16777216),
     PRIMARY KEY (export_id, number, sequence)
 ) STRICT;
+
+-- Lifts that operators asked for while the log could not be written: found in order, and their challenges spent.
+CREATE TABLE deferred_instruction (
+    instruction_id INTEGER PRIMARY KEY REFERENCES instruction (id),
+    since INTEGER NOT NULL
+) STRICT;
+
+-- Certificates whose hold was to be lifted meanwhile because their card was released, and the card event by which.
+CREATE TABLE deferred_lift (
+    certificate_id INTEGER PRIMARY KEY REFERENCES certificate (id),
+    event_id TEXT NOT NULL CHECK (octet_length(event_id) BETWEEN 1 AND 255),
+    since INTEGER NOT NULL
+) STRICT;
+
+-- The last recorded digest of each topic of a role's settings.
+CREATE TABLE settings_topic (
+    role TEXT NOT NULL CHECK (octet_length(role) BETWEEN 1 AND 16),
+    name TEXT NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 64),
+    sha256 BLOB NOT NULL CHECK (octet_length(sha256) = 32),
+    PRIMARY KEY (role, name)
+) STRICT, WITHOUT ROWID;
