@@ -9,8 +9,8 @@ use super::{ExportFormat, PART_LEAVES, evidence_file, hashes_file, parts_of, rec
 /// The `type` of manifests that this version writes and reads.
 pub const MANIFEST_TYPE: &str = "tsunagi.audit-export.v1";
 
-/// The most octets of a manifest: enough for a thousand million leaves.
-pub const MANIFEST_OCTETS: usize = 16 << 20;
+/// The most octets of a manifest: signed notes are no longer than that.
+pub const MANIFEST_OCTETS: usize = 1_000_000;
 
 /// What an export holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ pub struct Part {
     pub hashes: PartFile,
     /// The evidence, if it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evidence: Option<PartFile>,
+    pub evidence: Option<EvidenceFile>,
 }
 
 /// One file.
@@ -113,6 +113,16 @@ pub struct PartFile {
     /// Its SHA-256.
     #[serde(with = "file_hash")]
     pub sha256: [u8; 32],
+}
+
+/// A file of evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceFile {
+    /// Of how many applications it has the evidence. Those accepted in this part whose evidence was purged have none.
+    pub applications: u64,
+    /// The encrypted file.
+    pub file: PartFile,
 }
 
 /// What a manifest is made of, as far as it is no matter of course.
@@ -259,7 +269,7 @@ impl Part {
 
     /// All its files.
     pub fn files(&self) -> impl Iterator<Item = &PartFile> {
-        [Some(&self.records), Some(&self.hashes), self.evidence.as_ref()].into_iter().flatten()
+        [Some(&self.records), Some(&self.hashes), self.evidence.as_ref().map(|evidence| &evidence.file)].into_iter().flatten()
     }
 
     fn check(&self, format: ExportFormat, with_evidence: bool) -> Result<(), ManifestFault> {
@@ -275,7 +285,7 @@ impl Part {
             return Err(Contradiction("a file of hashes has another length than its part"));
         }
         match &self.evidence {
-            Some(file) if file.name != evidence_file(self.number) => Err(Contradiction("a file has another name than its part gives it")),
+            Some(evidence) if evidence.file.name != evidence_file(self.number) => Err(Contradiction("a file has another name than its part gives it")),
             evidence if evidence.is_some() != with_evidence => Err(Contradiction("evidence is there without a recipient, or the reverse")),
             _ => Ok(()),
         }

@@ -12,10 +12,10 @@ mod octets;
 mod part;
 mod read;
 
-pub use content::{ContentFault, ReadContent};
+pub use content::ReadContent;
 pub use encode::{CSV_HEADER, Record, RecordEncoder};
 pub use evidence::{Evidence, EvidenceFault, EvidenceReader, EvidenceWriter, Identities, Recipient};
-pub use manifest::{MANIFEST_OCTETS, MANIFEST_TYPE, Manifest, ManifestContent, ManifestFault, Part, PartFile, Previous};
+pub use manifest::{EvidenceFile, MANIFEST_OCTETS, MANIFEST_TYPE, Manifest, ManifestContent, ManifestFault, Part, PartFile, Previous};
 pub use part::{FileHash, PartBuilder, PartFault, nodes_of};
 pub use read::{RecordFault, RecordProblem, RecordReader};
 
@@ -23,6 +23,9 @@ use serde::{Deserialize, Serialize};
 
 /// The leaves of one part: parts begin where the index is a multiple of it, the first of an export perhaps later, the last ends perhaps earlier.
 pub const PART_LEAVES: u64 = 1 << 16;
+
+/// The most parts of an export, so that its manifest stays a note that can be read: sixty-five million leaves.
+pub const PARTS: u64 = 1_000;
 
 /// The manifest's file.
 pub const MANIFEST_FILE: &str = "manifest.note";
@@ -95,3 +98,6 @@ pub fn hashes_file(number: u64) -> String {
 pub fn evidence_file(number: u64) -> String {
     format!("evidence-{number:08}.age")
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,6 @@ use std::io::{self, BufRead};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::content::leading_number;
 use super::encode::{CSV_HEADER, Record};
 use super::{Absent, ExportFormat, LINE_OCTETS, ReadContent};
 use crate::{Commitment, Salt};
@@ -179,6 +178,16 @@ fn present<'a>(leaf: u64, salt: &str, content: &'a str) -> Result<Record<'a>, Re
 fn absent(leaf: u64, word: &str, commitment: &str) -> Result<Record<'static>, RecordProblem> {
     let absent = [Absent::Purged, Absent::Lost].into_iter().find(|absent| absent.as_str() == word);
     Ok(Record::Absent { leaf, absent: absent.ok_or(RecordProblem::Malformed)?, commitment: Commitment(hash(commitment)?) })
+}
+
+/// The number that a text begins with, without a sign or a leading zero, and what follows it.
+fn leading_number(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = text.split_at(digits);
+    if digits > 1 && number.starts_with('0') {
+        return None;
+    }
+    Some((number.parse().ok()?, rest))
 }
 
 fn hash(text: &str) -> Result<[u8; 32], RecordProblem> {
