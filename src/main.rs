@@ -6,6 +6,7 @@ mod failure;
 mod high_water;
 mod init;
 mod installation;
+mod log_key;
 mod operator;
 mod output;
 mod relying_parties;
@@ -75,6 +76,9 @@ enum Command {
     /// Look at CA keys, make the next, retire an old one
     #[command(subcommand)]
     CaKey(command::ca_key::Command),
+    /// Look at the issuance log; make its key
+    #[command(subcommand)]
+    Log(command::log::Command),
     /// Go on after the store was restored from a backup
     #[command(subcommand)]
     Restore(command::restore::Command),
@@ -106,6 +110,7 @@ fn main() -> ExitCode {
         Command::Instruction(command) => command::instruction::run(&command, output),
         Command::Crl(command) => command::crl::run(&command, output),
         Command::Latency(command) => command::latency::run(&command, output),
+        Command::Log(command) => command::log::run(&command, output),
         Command::Restore(command) => command::restore::run(&command, output),
         Command::CaKey(command) => command::ca_key::run(&command, output),
         Command::Store(command) => command::store::run(&command, output),

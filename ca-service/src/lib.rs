@@ -32,7 +32,9 @@ mod told;
 
 pub use self::backoff::Backoff;
 pub use self::issuing::BatchOutcome;
-pub use self::log::{LogSettings, LogSettingsRefusal, WitnessSettings, is_origin};
+pub use self::log::{
+    DisputedBy, KnownTree, LogDispute, LogFault, LogKeeper, LogParts, LogSettings, LogSettingsRefusal, LogState, WitnessSettings, is_origin,
+};
 pub use self::notices::WordingFault;
 pub use self::reconciliation::{CardsHeard, PutBack};
 pub use self::role::{CaRole, CaRoleParts, CaRoleRefusal, CardStatusSource, CrlLocation};

@@ -10,6 +10,7 @@ pub(crate) mod holder;
 pub(crate) mod init;
 pub(crate) mod instruction;
 pub(crate) mod latency;
+pub(crate) mod log;
 pub(crate) mod mass;
 pub(crate) mod restore;
 pub(crate) mod sandbox;

@@ -14,6 +14,7 @@ use policies::{KeyType, Policies};
 
 pub(crate) use self::template::{BackOfficeAnswer, CardAnswer, CardAuthorityAnswer, PushAnswer};
 use crate::failure::Failure;
+use crate::log_key::begin_log;
 use crate::settings::{FILE_NAME, Pkcs11Topic, Settings, ShippedLifecycle};
 use crate::vault::Vault;
 
@@ -105,6 +106,9 @@ fn make(plan: &Plan, directory: &Path, mut progress: impl FnMut(&str)) -> Result
     let mut settings: Settings = toml::from_str(&text).map_err(|error| Failure::other(format!("the new settings: {error}")))?;
     directory.clone_into(&mut settings.directory);
     let database = schema::Database::create(&settings.store_url()).map_err(Failure::store)?;
+    // First of all, so that everything is in the log.
+    progress("key of the issuance log");
+    begin_log(&settings, &database)?;
     let vault = Vault::open(&settings)?;
     let workshop = keys::Workshop { settings: &settings, policies: &policies, database: &database, vault: &vault };
     for kind in CertificateKind::ALL {

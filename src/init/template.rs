@@ -9,7 +9,7 @@ use ca_service::{EvidenceLimits, MassSettings, ScheduleName, ScheduleSettings};
 
 use super::{Plan, files};
 use crate::failure::Failure;
-use crate::settings::ShippedLifecycle;
+use crate::settings::{ShippedLifecycle, log_origin};
 
 /// Where the back office is and how it is spoken to.
 #[derive(Debug, Clone)]
@@ -160,6 +160,11 @@ fn write_settings(text: &mut String, plan: &Plan) -> std::fmt::Result {
     writeln!(text, "\n[crl]\n# Six fields, SECONDS FIRST, in UTC: second minute hour day month weekday (1 = Sunday).")?;
     writeln!(text, "schedule = \"0 0 * * * *\"")?;
     writeln!(text, "# What is published at once, besides: \"any\" revocation, or only \"urgent\" ones.\nat_once = \"any\"")?;
+
+    writeln!(text, "\n# The issuance log, which proves to auditors that nothing was changed or left out. Its name is fixed once it has begun.\n[log]")?;
+    writeln!(text, "origin = {}", quote(&log_origin(&plan.ra_name)))?;
+    writeln!(text, "# What is published; best on another disk than the store.\ndirectory = \"log\"")?;
+    writeln!(text, "# Who cosigns it: witnesses = [{{ url = \"https://…\", key = \"NAME+ID+KEY\", ca_file = \"log-witness-ca.pem\" }}]")?;
 
     writeln!(text, "\n[back_office]\nurl = {}", quote(&plan.back_office.url))?;
     writeln!(text, "ca_certificate = \"back-office/ca.pem\"\ntoken_file = \"back-office/token\"")?;

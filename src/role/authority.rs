@@ -10,7 +10,7 @@ use ca_core::chain::Chain;
 use ca_core::clock::SystemClock;
 use ca_core::issuer::Issuer;
 use ca_core::ocsp::StatusWitness;
-use ca_service::{CaRole, CaRoleParts, CaRoleSettings, CrlLocation, Steps};
+use ca_service::{CaRole, CaRoleParts, CaRoleSettings, CrlLocation, LogKeeper, LogParts, Steps};
 #[cfg(feature = "s3")]
 use crl_publisher::upload::S3Store;
 use crl_publisher::upload::Uploader;
@@ -21,6 +21,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::failure::Failure;
 use crate::installation::{Installation, read_file, read_passphrase};
+use crate::log_key::{log_key, tile_directory};
 
 /// Starts the role's threads. `witness` sees what relying parties are told.
 pub(super) fn start(
@@ -34,11 +35,16 @@ pub(super) fn start(
     if issuers.is_empty() {
         return Err(Failure::settings("the store has no CA key: was it made by `tsunagi init`?"));
     }
+    let keeper = log_keeper(installation)?;
     let mut publisher = publisher(installation, issuers.clone(), witness)?;
     let role = Arc::new(ca_role(installation, issuers, steps, Some(Arc::clone(witness)))?);
     let issuing = spawn("ca", {
         let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
         move || role.run(&stop)
+    })?;
+    let logging = spawn("log", {
+        let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
+        move || keeper.run(&|| role.lease(), &stop)
     })?;
     let uploading = uploader(installation)?.map(|mut uploader| {
         let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
@@ -47,7 +53,26 @@ pub(super) fn start(
     let wake = installation.database.wake();
     let stop = Arc::clone(stop);
     let publishing = spawn("crl-publisher", move || publisher.run(&wake, &|| role.lease(), &stop))?;
-    Ok([issuing, publishing].into_iter().chain(uploading.transpose()?).collect())
+    Ok([issuing, logging, publishing].into_iter().chain(uploading.transpose()?).collect())
+}
+
+/// What keeps the issuance log.
+fn log_keeper(installation: &Installation) -> Result<LogKeeper, Failure> {
+    let (settings, database) = (&installation.settings, &installation.database);
+    let mut log = settings.log.clone();
+    for witness in &mut log.witnesses {
+        witness.ca_file = witness.ca_file.as_ref().map(|file| settings.path(file));
+    }
+    let keeper = LogKeeper::new(LogParts {
+        key: log_key(settings)?,
+        directory: tile_directory(settings),
+        reader: database.reader(),
+        writer: database.writer(),
+        wake: database.wake(),
+        clock: Arc::new(SystemClock),
+        settings: log,
+    });
+    keeper.map_err(|complaint| Failure::settings(format!("log.{complaint}")))
 }
 
 /// What publishes the lists of every CA key that is at hand.

@@ -4,7 +4,6 @@ use back_office::CrlUrlTemplate;
 use ca_core::application::verifier::MAX_OCTETS;
 use ca_core::card::status::{MAX_CRL_OCTETS, MAX_OCSP_OCTETS};
 use ca_core::kind::CertificateKind;
-use ca_service::is_origin;
 
 use super::Settings;
 
@@ -33,10 +32,6 @@ pub(super) fn contradictions(settings: &Settings) -> Vec<String> {
         "lifecycle: only without policy_directory, whose lifecycle.toml chooses instead",
     );
     demand(!settings.ra.name.is_empty(), "ra.name: must not be empty, applications are made for it");
-    demand(
-        settings.log.origin.is_some() || is_origin(&settings.log_origin()),
-        "log.origin: must be set where ra.name has spaces, plus signs or more than 251 characters, for it names the log",
-    );
     demand((1..=1_000).contains(&settings.ca.batch), "ca.batch: from 1 to 1000");
     demand(settings.ca.feed_seconds >= 1, "ca.feed_seconds: at least 1");
     demand(settings.ca.card_crl_seconds >= 1, "ca.card_crl_seconds: at least 1");

@@ -9,7 +9,7 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
-use ca_service::LogSettings;
+use ca_service::{LogSettings, is_origin};
 use crl_publisher::CrlSettings;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Toml};
@@ -92,6 +92,13 @@ pub(crate) enum SettingsFault {
     },
 }
 
+/// What the issuance log is called if nobody says otherwise. What cannot stand in the name of a key becomes a hyphen.
+pub(crate) fn log_origin(ra_name: &str) -> String {
+    let can_stand = |character: char| is_origin(character.encode_utf8(&mut [0; 4]));
+    let name: String = ra_name.chars().take(200).map(|character| if can_stand(character) { character } else { '-' }).collect();
+    format!("{name}/log")
+}
+
 impl Settings {
     /// Reads and checks `path`, a settings file or the directory of one.
     pub(crate) fn load(path: &Path) -> Result<Self, SettingsFault> {
@@ -118,7 +125,7 @@ impl Settings {
 
     /// The issuance log's name, unless the log has begun under another.
     pub(crate) fn log_origin(&self) -> String {
-        self.log.origin.clone().unwrap_or_else(|| format!("{}/log", self.ra.name))
+        self.log.origin.clone().unwrap_or_else(|| log_origin(&self.ra.name))
     }
 
     /// The store's URL with a relative SQLite path taken from the settings' directory.

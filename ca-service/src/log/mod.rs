@@ -1,5 +1,217 @@
-//! The issuance log: each committed event becomes a leaf, in the order of positions, exactly once, by whoever leads.
+//! The issuance log: each committed event becomes a leaf of a Merkle tree, in the order of positions, exactly once, by whoever leads.
+//!
+//! ```text
+//! events -> leaves, tiles and head, in one fenced transaction -> signed note, cosigned -> tile directory
+//! ```
+//!
+//! Each arrow is a piece of work of its own that can be killed anywhere: what is to be signed is committed before it is signed, what is
+//! published is stored before it is published, and the next leader goes on from the store. Before it does, it holds the store against
+//! everybody who knows the log; where a tree is known that the store does not have, it neither appends nor signs.
 
+mod examination;
+mod fault;
+mod sequencing;
 mod settings;
+mod signing;
+mod state;
+mod submission;
+mod witnesses;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use audit_log::stored::StoredTiles;
+use audit_log::{Checkpoint, LogKey, SignedCheckpoint, TileDirectory, TileSource};
+use ca_core::chain::Chain;
+use ca_core::clock::Clock;
+use schema::lease::Lease;
+use schema::{Reader, StoreFault, Wake, Writer};
+
+pub use self::fault::LogFault;
 pub use self::settings::{LogSettings, LogSettingsRefusal, WitnessSettings, is_origin};
+pub use self::state::{DisputedBy, KnownTree, LogDispute, LogState};
+use self::sequencing::Sequencer;
+use self::witnesses::Witness;
+
+/// A note is signed so often at most, while leaves come in.
+const SIGN: Duration = Duration::from_millis(400);
+/// The tile directory is brought up to date so often at most: its files are brought to disk one by one.
+const PUBLISH: Duration = Duration::from_secs(1);
+/// How soon a thread notices that it is to stop, that it leads, and that a witness can be asked again.
+const STEP: Duration = Duration::from_millis(100);
+/// How long the log waits before it tries again what failed.
+const PAUSE_AFTER_FAULT: Duration = Duration::from_secs(1);
+/// How long others come first after a full batch, while more are waiting.
+const GIVE_WAY: Duration = Duration::from_millis(5);
+
+/// What a log is kept with.
+pub struct LogParts {
+    /// The log's key.
+    pub key: LogKey,
+    /// Where tiles and checkpoint are published.
+    pub directory: TileDirectory,
+    /// Reads the store.
+    pub reader: Reader,
+    /// Writes to it.
+    pub writer: Writer,
+    /// Tells of its events.
+    pub wake: Arc<Wake>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How it is kept; paths are absolute.
+    pub settings: LogSettings,
+}
+
+/// Keeps the issuance log while this process leads.
+pub struct LogKeeper {
+    key: LogKey,
+    directory: TileDirectory,
+    reader: Reader,
+    writer: Writer,
+    wake: Arc<Wake>,
+    clock: Arc<dyn Clock>,
+    settings: LogSettings,
+    witnesses: Mutex<Vec<Witness>>,
+    sequencer: Mutex<Option<Sequencer>>,
+    state: Arc<LogState>,
+}
+
+impl LogKeeper {
+    /// Nothing is read yet, and nobody asked.
+    ///
+    /// # Errors
+    /// A sentence about the settings, if a witness's key or CA certificates cannot be used.
+    pub fn new(parts: LogParts) -> Result<Self, String> {
+        let LogParts { key, directory, reader, writer, wake, clock, settings } = parts;
+        let witnesses = settings.witnesses.iter().map(Witness::new).collect::<Result<_, _>>();
+        Ok(Self {
+            key,
+            directory,
+            reader,
+            writer,
+            wake,
+            clock,
+            witnesses: Mutex::new(witnesses.map_err(|complaint| format!("witnesses: {complaint}"))?),
+            settings,
+            sequencer: Mutex::default(),
+            state: Arc::default(),
+        })
+    }
+
+    /// How the log stands.
+    pub fn state(&self) -> Arc<LogState> {
+        Arc::clone(&self.state)
+    }
+
+    /// Keeps the log until `stop` is set, while `lease` gives the lease of this process. Faults are logged, counted and tried again.
+    /// Blocks: it wants a thread of its own, and starts another.
+    pub fn run(&self, lease: &(dyn Fn() -> Option<Lease> + Sync), stop: &AtomicBool) {
+        thread::scope(|scope| {
+            scope.spawn(|| self.keep_signing(lease, stop));
+            self.keep_sequencing(lease, stop);
+        });
+    }
+
+    /// Brings events into the log as they are committed: the first of a crowd at once, the others together.
+    fn keep_sequencing(&self, lease: &(dyn Fn() -> Option<Lease> + Sync), stop: &AtomicBool) {
+        while !stop.load(Ordering::Relaxed) {
+            let Some(lease) = lease() else {
+                // Another leads, and appends: what we know will be old when it is our turn.
+                self.state.forget();
+                pause(stop, STEP);
+                continue;
+            };
+            let (seen, began) = (self.wake.position(), Instant::now());
+            match attempt(|| self.sequence(&lease)) {
+                Ok(0) => drop(self.wake.wait_timeout(seen, self.settings.interval().min(STEP))),
+                Ok(appended) if Self::is_full(appended) => thread::sleep(GIVE_WAY),
+                Ok(_) => pause(stop, self.settings.interval().saturating_sub(began.elapsed())),
+                Err(fault) => {
+                    report("sequencing", &fault);
+                    pause(stop, PAUSE_AFTER_FAULT);
+                }
+            }
+        }
+    }
+
+    /// Signs what is committed, and publishes it.
+    fn keep_signing(&self, lease: &(dyn Fn() -> Option<Lease> + Sync), stop: &AtomicBool) {
+        let (mut size, mut published) = (0, None::<Instant>);
+        while !stop.load(Ordering::Relaxed) {
+            size = self.state.wait_for_growth(size, STEP);
+            let Some(lease) = lease() else {
+                pause(stop, STEP);
+                continue;
+            };
+            let began = Instant::now();
+            let mut is_sound = told("signing", attempt(|| self.sign(&lease)));
+            if published.is_none_or(|published| published.elapsed() >= PUBLISH) {
+                published = Some(Instant::now());
+                is_sound &= told("publishing", attempt(|| self.publish(&lease)));
+                is_sound &= told("signing", attempt(|| self.measure_lag()));
+            }
+            pause(stop, if is_sound { SIGN.saturating_sub(began.elapsed()) } else { PAUSE_AFTER_FAULT });
+        }
+    }
+
+    /// Shows the age of the oldest event that is not under a signed note.
+    fn measure_lag(&self) -> Result<(), LogFault> {
+        let lag = self.reader.unsequenced_since()?.map(|since| self.clock.now() - since).unwrap_or_default();
+        metrics::gauge!("tsunagi_log_lag_seconds").set(lag.num_milliseconds().max(0) as f64 / 1_000.0);
+        Ok(())
+    }
+
+    /// The tiles as they are stored.
+    fn source(&self) -> impl TileSource + Sync + '_ {
+        StoredTiles::new(
+            |first, count| self.reader.log_commitments(first, u32::try_from(count).unwrap_or(u32::MAX)),
+            |level, number| self.reader.log_tile(level, number),
+        )
+    }
+
+    /// The checkpoint in the tile directory, verified.
+    fn published(&self) -> Result<Option<SignedCheckpoint>, LogFault> {
+        let note = self.directory.checkpoint()?;
+        note.map(|note| Checkpoint::verify(&note, self.key.verifier())).transpose().map_err(LogFault::Published)
+    }
+
+    fn lock_witnesses(&self) -> MutexGuard<'_, Vec<Witness>> {
+        self.witnesses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_sequencer(&self) -> MutexGuard<'_, Option<Sequencer>> {
+        self.sequencer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One round of work. A panic is a fault of the program in that round: without its thread, a process would go on leading with no log.
+fn attempt<T>(work: impl FnOnce() -> Result<T, LogFault>) -> Result<T, LogFault> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(LogFault::Panicked))
+}
+
+/// Tells of a fault; whether there was none.
+fn told<T>(work: &'static str, outcome: Result<T, LogFault>) -> bool {
+    outcome.inspect_err(|fault| report(work, fault)).is_ok()
+}
+
+fn report(work: &'static str, fault: &LogFault) {
+    if let LogFault::Store(StoreFault::Fenced(_)) = fault {
+        // As it must be, and another goes on.
+        tracing::warn!(work, "another process has taken the lead, and keeps the log");
+        return;
+    }
+    metrics::counter!("tsunagi_log_faults_total", "work" => work).increment(1);
+    tracing::error!(work, fault = %Chain(fault), "the issuance log does not go on; it is tried again");
+}
+
+fn pause(stop: &AtomicBool, duration: Duration) {
+    let mut left = duration;
+    while !left.is_zero() && !stop.load(Ordering::Relaxed) {
+        let step = left.min(STEP);
+        thread::sleep(step);
+        left -= step;
+    }
+}
