@@ -143,3 +143,115 @@ impl<S: TileSource> HashReader for Nodes<'_, S> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ct_merkle::{ConsistencyProof, InclusionProof};
+    use proptest::prelude::*;
+    use sha2::Sha256;
+
+    use super::*;
+    use crate::testing::{Memory, reference};
+
+    fn output(hash: &Hash) -> sha2::digest::Output<Sha256> {
+        (*hash).into()
+    }
+
+    proptest! {
+        #[test]
+        fn inclusion_is_proved_as_another_does_and_judged_alike(size in 1_u64..1500, leaf: prop::sample::Index, flip: (prop::sample::Index, u8)) {
+            let (memory, edge) = Memory::of(size);
+            let (index, root) = (leaf.index(usize::try_from(size).unwrap()), edge.root());
+            let (leaf, entry) = (index as u64, memory.entries[index]);
+            let tree = reference(&memory.entries);
+            let proof = inclusion_proof(&memory, leaf, size).unwrap();
+            let theirs = tree.prove_inclusion(index);
+            prop_assert_eq!(proof.as_flattened(), theirs.as_bytes());
+            prop_assert_eq!(verify_inclusion(&proof, leaf, &entry.leaf_hash(), size, &root), Ok(()));
+            let theirs = InclusionProof::<Sha256>::from_digests(proof.iter().map(output).collect::<Vec<_>>().iter());
+            prop_assert!(tree.root().verify_inclusion(&entry.0, leaf, &theirs).is_ok());
+
+            // For another leaf, another tree, with a hash more or less, or another: it does not hold.
+            let wrong = Err(ProofRefusal::Wrong);
+            prop_assert_eq!(verify_inclusion(&proof, leaf, &node_hash(&root, &root), size, &root), wrong);
+            prop_assert_eq!(verify_inclusion(&proof, leaf, &entry.leaf_hash(), size, &entry.0), wrong);
+            prop_assert_eq!(verify_inclusion(&[proof.clone(), vec![root]].concat(), leaf, &entry.leaf_hash(), size, &root), wrong);
+            prop_assert_eq!(verify_inclusion(&proof, size, &entry.leaf_hash(), size, &root), Err(ProofRefusal::Bounds));
+            if !proof.is_empty() {
+                prop_assert_eq!(verify_inclusion(&proof[1..], leaf, &entry.leaf_hash(), size, &root), wrong);
+                let mut other = proof;
+                let place = flip.0.index(other.len());
+                other[place][usize::from(flip.1 % 32)] ^= 1 << (flip.1 / 32);
+                prop_assert_eq!(verify_inclusion(&other, leaf, &entry.leaf_hash(), size, &root), wrong);
+            }
+        }
+
+        #[test]
+        fn consistency_is_proved_as_another_does_and_judged_alike(old in 0_u64..1200, more in 0_u64..600, flip: (prop::sample::Index, u8)) {
+            let (memory, edge) = Memory::of(old + more);
+            let (new, new_root) = (edge.size(), edge.root());
+            let old_root = tree_root(&memory, old).unwrap();
+            let proof = consistency_proof(&memory, old, new).unwrap();
+            prop_assert_eq!(verify_consistency(&proof, old, &old_root, new, &new_root), Ok(()));
+            if old > 0 {
+                let tree = reference(&memory.entries);
+                let theirs = tree.prove_consistency(usize::try_from(more).unwrap());
+                prop_assert_eq!(proof.as_flattened(), theirs.as_bytes());
+                let earlier = reference(&memory.entries[..usize::try_from(old).unwrap()]).root();
+                let ours = ConsistencyProof::<Sha256>::from_digests(proof.iter().map(output).collect::<Vec<_>>().iter());
+                prop_assert!(tree.root().verify_consistency(&earlier, &ours).is_ok());
+            }
+            let wrong = Err(ProofRefusal::Wrong);
+            prop_assert_eq!(verify_consistency(&[proof.clone(), vec![new_root]].concat(), old, &old_root, new, &new_root), wrong);
+            prop_assert_eq!(verify_consistency(&proof, old, &node_hash(&old_root, &old_root), new, &new_root), wrong);
+            if old < new {
+                prop_assert_eq!(verify_consistency(&proof, new, &new_root, old, &old_root), Err(ProofRefusal::Bounds));
+            }
+            if !proof.is_empty() {
+                let mut other = proof;
+                let place = flip.0.index(other.len());
+                other[place][usize::from(flip.1 % 32)] ^= 1 << (flip.1 / 32);
+                prop_assert_eq!(verify_consistency(&other, old, &old_root, new, &new_root), wrong);
+            }
+        }
+
+        #[test]
+        fn no_proof_makes_the_judges_panic(
+            proof in prop::collection::vec(any::<Hash>(), 0..70), sizes: [u64; 2], shift in 0_u32..64, hashes: [Hash; 2],
+        ) {
+            let [a, b] = sizes.map(|size| size >> shift);
+            let _ = verify_inclusion(&proof, a, &hashes[0], b, &hashes[1]);
+            let _ = verify_consistency(&proof, a, &hashes[0], b, &hashes[1]);
+        }
+
+        #[test]
+        fn nodes_of_a_range_are_those_that_its_leaves_give(size in 0_u64..1500, bounds: [prop::sample::Index; 2]) {
+            let (memory, _) = Memory::of(size);
+            let mut bounds = bounds.map(|bound| bound.index(usize::try_from(size).unwrap() + 1));
+            bounds.sort_unstable();
+            let [from, to] = bounds;
+            let mut range = crate::CompactRange::empty(from as u64);
+            memory.entries[from..to].iter().for_each(|entry| range.push(entry.leaf_hash()));
+            prop_assert_eq!(range_nodes(&memory, from as u64, to as u64).unwrap(), range.nodes());
+        }
+    }
+
+    #[test]
+    fn what_the_source_has_not_cannot_be_proved() {
+        let (memory, _) = Memory::of(300);
+        assert!(matches!(inclusion_proof(&memory, 5, 301), Err(TileFault::Absent(_))));
+        assert!(matches!(inclusion_proof(&memory, 300, 300), Err(TileFault::TooLarge { size: 301 })));
+        assert!(matches!(consistency_proof(&memory, 301, 300), Err(TileFault::TooLarge { size: 301 })));
+        assert!(matches!(consistency_proof(&memory, 1, u64::MAX), Err(TileFault::TooLarge { .. })));
+        assert!(matches!(range_nodes(&memory, 0, 100_000), Err(TileFault::Absent(_))));
+    }
+
+    #[test]
+    fn the_empty_tree_is_the_beginning_of_every_tree() {
+        let (memory, edge) = Memory::of(7);
+        assert_eq!(consistency_proof(&memory, 0, 7).unwrap(), [[0; 32]; 0]);
+        assert_eq!(verify_consistency(&[], 0, &EMPTY_ROOT, 7, &edge.root()), Ok(()));
+        assert_eq!(verify_consistency(&[], 0, &[0; 32], 7, &edge.root()), Err(ProofRefusal::Wrong));
+        assert_eq!(tree_root(&memory, 0).unwrap(), EMPTY_ROOT);
+    }
+}

@@ -72,3 +72,71 @@ impl TlogProof {
         Ok(checkpoint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::proof::inclusion_proof;
+    use crate::testing::{Memory, signed};
+
+    fn proof(leaf: u64) -> (TlogProof, Memory, crate::LogKey) {
+        let (memory, edge) = Memory::of(300);
+        let (key, checkpoint) = signed(&edge);
+        let hashes = inclusion_proof(&memory, leaf, 300).unwrap();
+        (TlogProof { leaf, hashes, note: checkpoint.note().to_owned() }, memory, key)
+    }
+
+    #[test]
+    fn a_proof_survives_its_text_and_holds() {
+        let (proof, memory, key) = proof(17);
+        let text = proof.text();
+        assert!(text.starts_with("c2sp.org/tlog-proof@v1\nindex 17\n"));
+        assert_eq!(TlogProof::parse(&text).as_ref(), Ok(&proof));
+        assert_eq!(TlogProof::parse(&text.replacen("\nindex", "\nextra AAAA\nindex", 1)).as_ref(), Ok(&proof));
+        assert_eq!(proof.verify(&memory.entries[17], key.verifier()).unwrap().size(), 300);
+        let wrong = Err(TlogProofRefusal::Proof(ProofRefusal::Wrong));
+        assert_eq!(proof.verify(&memory.entries[18], key.verifier()), wrong);
+        let elsewhere = TlogProof { leaf: 18, ..proof.clone() };
+        assert_eq!(elsewhere.verify(&memory.entries[17], key.verifier()), wrong);
+        let beyond = TlogProof { leaf: 300, ..proof };
+        assert_eq!(beyond.verify(&memory.entries[17], key.verifier()), Err(TlogProofRefusal::Proof(ProofRefusal::Bounds)));
+    }
+
+    #[test]
+    fn a_proof_of_another_form_is_none() {
+        let (proof, ..) = proof(17);
+        let text = proof.text();
+        let many = TlogProof { hashes: vec![[0; 32]; MAX_PROOF + 1], ..proof };
+        for other in [
+            String::new(),
+            text.replacen("@v1", "@v2", 1),
+            text.replacen("index 17", "index 017", 1),
+            text.replacen("index 17", "index +17", 1),
+            text.replacen("index 17", "index -1", 1),
+            text.replacen("index 17", "index 18446744073709551616", 1),
+            text.replacen("index 17\n", "", 1),
+            text.replacen("=\n", "\n", 1),
+            text.replacen("\nindex", "\nextra ?\nindex", 1),
+            text.replace('\n', "\r\n"),
+            many.text(),
+        ] {
+            assert_eq!(TlogProof::parse(&other), Err(TlogProofRefusal::Malformed), "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_character_changed_is_found(leaf in 0_u64..300, place: prop::sample::Index, other in "[ -~\n]") {
+            let (proof, memory, key) = proof(leaf);
+            let mut text = proof.text();
+            let place = place.index(text.len());
+            prop_assume!(text.is_char_boundary(place) && text.is_char_boundary(place + 1));
+            text.replace_range(place..=place, &other);
+            let entry = &memory.entries[usize::try_from(leaf).unwrap()];
+            let holds = TlogProof::parse(&text).is_ok_and(|changed| changed.verify(entry, key.verifier()).is_ok());
+            prop_assert_eq!(holds, text == proof.text());
+        }
+    }
+}

@@ -41,3 +41,6 @@ pub enum NoteRefusal {
     #[error("a key's name is not empty and has neither spaces nor a plus")]
     Name,
 }
+
+#[cfg(test)]
+mod tests;
