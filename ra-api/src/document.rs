@@ -33,7 +33,7 @@ use crate::view::{ByView, CertificateName, CertificateView, CommandView, DeviceV
         (name = "health", description = "Both listeners.")
     ),
     paths(
-        ask_for_challenge, apply, ask_for_outcome, ask_for_commands, take_command_result, list_command_keys, instruct,
+        ask_for_challenge, apply, ask_for_outcome, ask_for_receipts, ask_for_commands, take_command_result, list_command_keys, instruct,
         ask_for_instruction, report_key_compromise, receive_card_events, tell_history, show_holder, list_devices, show_device,
         list_schedules, tell_latency, show_batch, dry_run, look_up, give_pseudonyms, describe, live, ready
     ),
@@ -43,7 +43,7 @@ use crate::view::{ByView, CertificateName, CertificateView, CommandView, DeviceV
         CommandResultBody, CommandView, CommandsAnswer, DeviceAnswer, DeviceView, DevicesAnswer, EvidenceView, FoundCertificate,
         HealthAnswer, HistoryAnswer, HoldView, HolderAnswer, HolderQuestion, InstructionAnswer, IssuedAnswer, LeftBehindAnswer,
         LatencyAnswer, LatencyFigures, LatencyHour, LatencyStageAnswer, LookupAnswer, LookupsAnswer, LookupsQuestion, MassAnswer, MassQuestion, OwnCertificate, OwnCertificates, ProblemCode,
-        MassView, SignerView, ProblemDocument, PseudonymAnswer, PseudonymsAnswer, PseudonymsQuestion, ScheduleAnswer, SchedulesAnswer, ScopeBody, StoryView
+        MassView, SignerView, ProblemDocument, PseudonymAnswer, PseudonymsAnswer, PseudonymsQuestion, ReceiptApplication, ReceiptCertificate, ReceiptDocument, ReceiptLeaf, ReceiptsAnswer, ScheduleAnswer, SchedulesAnswer, ScopeBody, StoryView
     )),
     modifiers(&OperatorsNeedCertificates)
 )]

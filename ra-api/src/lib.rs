@@ -13,6 +13,7 @@ mod holders;
 mod instructions;
 mod operators;
 pub mod problem;
+mod receipts;
 mod recent;
 mod routes;
 mod server;

@@ -5,8 +5,10 @@ mod address;
 mod body;
 mod correlation;
 mod passage;
+mod prefer;
 
 pub(crate) use address::AddressLimits;
 pub(crate) use body::{BoundedBody, read_question};
 pub(crate) use correlation::{CORRELATION_HEADER, CorrelationId};
 pub(crate) use passage::{Edge, pass};
+pub(crate) use prefer::{PREFERENCE_APPLIED, Wait};

@@ -1,5 +1,6 @@
 //! What holders are told of their applications.
 
+use audit_log::Receipt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ca_core::digest::Sha256Digest;
@@ -7,6 +8,7 @@ use schema::application::IssuedCertificate;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::receipts::ReceiptDocument;
 use super::ticket::Ticket;
 
 /// The state of an application that was not refused.
@@ -30,6 +32,11 @@ pub(crate) struct IssuedAnswer {
     pub state: &'static str,
     /// The certificates: one of each requested kind.
     pub certificates: Vec<CertificateAnswer>,
+    /// One for each certificate, once a signed checkpoint of the log covers the issuance, which takes about a second; `Prefer: wait=N`
+    /// waits for them. Before, and where there are none, they are not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<ReceiptDocument>)]
+    pub receipts: Vec<Receipt>,
     /// What the phone that has them is called here.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^[0-9a-f]{32}$")]

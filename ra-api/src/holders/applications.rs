@@ -1,11 +1,12 @@
 //! `POST /v1/applications` and `GET /v1/applications/{id}`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, LOCATION, RETRY_AFTER};
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use audit_log::Receipt;
 use ca_core::application::ApplicationId;
 use ca_core::application::verified::VerifiedApplication;
 use ca_core::device_command::NamedCertificate;
@@ -15,11 +16,13 @@ use schema::application::{AcceptRefusal, Acceptance, ApplicationRecord, Applicat
 
 use super::HolderState;
 use super::answer::{AcceptedAnswer, ApplicationAnswer, CertificateAnswer, IssuedAnswer, LeftBehindAnswer};
+use super::receipts::{apply_preference, receipts_of};
 use super::reception::ReceivedApplication;
 use super::ticket::Ticket;
 use crate::decisions::Undecided;
-use crate::edge::BoundedBody;
+use crate::edge::{BoundedBody, Wait};
 use crate::problem::{ApplicationProblems, Problem, StatusProblems};
+use crate::receipts::Receipts;
 use crate::store;
 
 /// The header that opens the state of an application.
@@ -33,6 +36,7 @@ const TOKEN_HEADER: HeaderName = HeaderName::from_static("tsunagi-application-to
     path = "/v1/applications",
     tag = "holders",
     operation_id = "apply",
+    params(("Prefer" = Option<String>, Header, description = "`wait=N` (RFC 7240): seconds to hold the answer, 10 at most, for the decision and then for the receipts.")),
     request_body(content = Vec<u8>, content_type = "application/cms", description = "The application in DER; at most 64 KiB."),
     responses(
         (status = 201, description = "The certificates are issued.", body = IssuedAnswer),
@@ -41,23 +45,27 @@ const TOKEN_HEADER: HeaderName = HeaderName::from_static("tsunagi-application-to
     )
 )]
 pub(crate) async fn apply(request: HttpRequest, payload: Payload, state: Data<HolderState>) -> Result<HttpResponse, Problem> {
+    let wait = Wait::of(request.headers());
+    let patience = || wait.map_or(state.decision_wait, |wait| wait.left().min(state.decision_wait));
     let bounds = BoundedBody { content_type: "application/cms", octets: state.application_octets, timeout: state.body_timeout };
     let octets = bounds.read(&request, payload).await?;
     let reception = state.reception.clone();
     let received =
         web::block(move || reception.receive(octets)).await.map_err(|error| Problem::fault("receiving an application", &error))??;
-    let (digest, record) = match received.application {
+    let (digest, record, is_new) = match received.application {
         ReceivedApplication::Known(digest, record) => match record.state {
-            ApplicationState::Accepted => (digest, await_decision(&state, digest, record.id).await?),
-            _ => (digest, record),
+            ApplicationState::Accepted => (digest, await_decision(&state, digest, record.id, patience()).await?, true),
+            _ => (digest, record, false),
         },
         ReceivedApplication::Verified(application) => {
             let (digest, id) = (application.digest(), accept(&state, &application).await?);
-            (digest, await_decision(&state, digest, id).await?)
+            (digest, await_decision(&state, digest, id, patience()).await?, true)
         }
     };
     let left_behind = look_left_behind(&state, received.left_behind).await?;
-    answer(&state, &digest, record, left_behind, StatusCode::CREATED)
+    // What was decided just now is under no checkpoint yet: only who waits for that is worth a look.
+    let receipts = if is_new && wait.is_none() { Vec::new() } else { receipts(&state, digest, &record, wait).await? };
+    answer(&state, &digest, record, Told { left_behind, receipts, issued: StatusCode::CREATED, wait })
 }
 
 /// Tells what has become of an application.
@@ -68,7 +76,8 @@ pub(crate) async fn apply(request: HttpRequest, payload: Payload, state: Data<Ho
     operation_id = "askForOutcome",
     params(
         ("id" = String, Path, description = "The SHA-256 of the application's octets, in hexadecimal."),
-        ("Tsunagi-Application-Token" = String, Header, description = "The token of the answer that accepted it.")
+        ("Tsunagi-Application-Token" = String, Header, description = "The token of the answer that accepted it."),
+        ("Prefer" = Option<String>, Header, description = "`wait=N` (RFC 7240): seconds to hold the answer, 10 at most, for the decision and then for the receipts.")
     ),
     responses(
         (status = 200, description = "The certificates are issued.", body = IssuedAnswer),
@@ -77,8 +86,24 @@ pub(crate) async fn apply(request: HttpRequest, payload: Payload, state: Data<Ho
     )
 )]
 pub(crate) async fn ask_for_outcome(request: HttpRequest, id: Path<String>, state: Data<HolderState>) -> Result<HttpResponse, Problem> {
-    let (digest, record) = opened(&request, &id, &state).await?;
-    answer(&state, &digest, record, Vec::new(), StatusCode::OK)
+    let wait = Wait::of(request.headers());
+    let (digest, mut record) = opened(&request, &id, &state).await?;
+    if let (ApplicationState::Accepted, Some(wait)) = (&record.state, wait) {
+        record = await_decision(&state, digest, record.id, wait.left()).await?;
+    }
+    let receipts = receipts(&state, digest, &record, wait).await?;
+    answer(&state, &digest, record, Told { left_behind: Vec::new(), receipts, issued: StatusCode::OK, wait })
+}
+
+/// The receipts there are; where there are none, none.
+async fn receipts(state: &HolderState, digest: Sha256Digest, record: &ApplicationRecord, wait: Option<Wait>) -> Result<Vec<Receipt>, Problem> {
+    if !matches!(record.state, ApplicationState::Issued { .. }) {
+        return Ok(Vec::new());
+    }
+    match receipts_of(state, digest, record, wait).await? {
+        Receipts::There(receipts) => Ok(receipts),
+        Receipts::NotYet | Receipts::None => Ok(Vec::new()),
+    }
 }
 
 /// The application of this id, if the request has its token.
@@ -116,9 +141,15 @@ async fn accept(state: &HolderState, application: &VerifiedApplication) -> Resul
     }
 }
 
-async fn await_decision(state: &HolderState, digest: Sha256Digest, id: ApplicationId) -> Result<ApplicationRecord, Problem> {
+/// Waits for the decision, for `patience` at most; tells what there is then.
+pub(super) async fn await_decision(
+    state: &HolderState,
+    digest: Sha256Digest,
+    id: ApplicationId,
+    patience: Duration,
+) -> Result<ApplicationRecord, Problem> {
     let begin = Instant::now();
-    state.decisions.wait(Undecided::Application(id), state.decision_wait).await;
+    state.decisions.wait(Undecided::Application(id), patience).await;
     metrics::histogram!("tsunagi_application_step_seconds", "step" => "decision").record(begin.elapsed().as_secs_f64());
     // Whatever the events said: the store has the last word.
     look(state, digest).await?.ok_or_else(|| Problem::fault("looking for an accepted application", &store::Vanished))
@@ -143,13 +174,16 @@ async fn look(state: &HolderState, digest: Sha256Digest) -> Result<Option<Applic
     store::look("looking for an application", move || reader.application_by_digest(&digest)).await
 }
 
-fn answer(
-    state: &HolderState,
-    digest: &Sha256Digest,
-    record: ApplicationRecord,
+/// What an answer tells besides the application's state.
+struct Told {
     left_behind: Vec<LeftBehindAnswer>,
+    receipts: Vec<Receipt>,
+    /// The status that says that the certificates are there.
     issued: StatusCode,
-) -> Result<HttpResponse, Problem> {
+    wait: Option<Wait>,
+}
+
+fn answer(state: &HolderState, digest: &Sha256Digest, record: ApplicationRecord, told: Told) -> Result<HttpResponse, Problem> {
     let ticket = Ticket::of(&state.challenge_key, digest);
     match record.state {
         ApplicationState::Issued { certificates } => {
@@ -157,19 +191,22 @@ fn answer(
                 application_id: digest.to_string(),
                 state: "issued",
                 certificates: certificates.iter().map(CertificateAnswer::from).collect(),
+                receipts: told.receipts,
                 device: record.device,
-                left_behind,
+                left_behind: told.left_behind,
                 token: ticket.to_text(),
             };
-            Ok(HttpResponse::build(issued).json(ApplicationAnswer::Issued(issued_answer)))
+            let mut response = HttpResponse::build(told.issued);
+            apply_preference(&mut response, told.wait);
+            Ok(response.json(ApplicationAnswer::Issued(issued_answer)))
         }
         ApplicationState::Refused { code, detail } => Err(Problem::new(code, detail)),
         ApplicationState::Accepted => {
             let accepted = AcceptedAnswer::new(digest, &ticket);
-            Ok(HttpResponse::Accepted()
-                .insert_header((LOCATION, accepted.status_url.clone()))
-                .insert_header((RETRY_AFTER, "1"))
-                .json(ApplicationAnswer::Accepted(accepted)))
+            let mut response = HttpResponse::Accepted();
+            apply_preference(&mut response, told.wait);
+            response.insert_header((LOCATION, accepted.status_url.clone())).insert_header((RETRY_AFTER, "1"));
+            Ok(response.json(ApplicationAnswer::Accepted(accepted)))
         }
     }
 }

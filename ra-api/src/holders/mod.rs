@@ -8,6 +8,7 @@ mod commands;
 mod evidence;
 mod freshness;
 mod key_compromises;
+mod receipts;
 mod reception;
 mod ticket;
 
@@ -20,6 +21,7 @@ use ca_core::application::challenge::ChallengeKey;
 use ca_core::application::verifier::ApplicationVerifier;
 use ca_core::clock::Clock;
 use ca_core::instruction::InstructionVerifier;
+use schema::log_health::LogHealth;
 use schema::{Reader, Writer};
 
 pub(crate) use answer::{AcceptedAnswer, CertificateAnswer, IssuedAnswer, LeftBehindAnswer};
@@ -32,6 +34,7 @@ pub(crate) use commands::{
 pub use evidence::{CardStatusPlaces, EvidenceFailure, EvidencePlan, EvidenceSource, NetworkEvidence, StatusSource};
 pub use freshness::EvidenceLimits;
 pub(crate) use key_compromises::__path_report_key_compromise;
+pub(crate) use receipts::{__path_ask_for_receipts, ReceiptApplication, ReceiptCertificate, ReceiptDocument, ReceiptLeaf, ReceiptsAnswer};
 
 use self::freshness::Freshness;
 use self::reception::{RecentRefusals, Reception};
@@ -40,6 +43,7 @@ use crate::decisions::Decisions;
 use crate::edge::Edge;
 use crate::health::{self, Health};
 use crate::instructions::{self, InstructionDesk, ListingDesk, Side};
+use crate::receipts::ReceiptDesk;
 use crate::routes::{Route, Routes};
 use crate::settings::{HolderSettings, ListenerSettings, SettingsRefusal};
 
@@ -63,6 +67,8 @@ pub struct HolderParts {
     pub evidence: Arc<dyn EvidenceSource>,
     /// How old the news of cards may be for an application to be taken up.
     pub evidence_limits: EvidenceLimits,
+    /// Whether the log is written.
+    pub log: LogHealth,
     /// Who learns of the CA's decisions.
     pub decisions: Decisions,
 }
@@ -83,6 +89,7 @@ pub(crate) struct HolderState {
     pub(crate) challenge_key: Arc<ChallengeKey>,
     pub(crate) reception: Arc<Reception>,
     pub(crate) decisions: Decisions,
+    pub(crate) receipts: ReceiptDesk,
     pub(crate) application_octets: usize,
     pub(crate) key_compromise_octets: usize,
     pub(crate) command_result_octets: usize,
@@ -107,7 +114,7 @@ impl HolderApi {
             verifier: parts.verifier,
             challenges: Arc::clone(&challenges),
             evidence: Arc::clone(&parts.evidence),
-            freshness: Freshness::new(&parts.evidence_limits),
+            freshness: Freshness::new(&parts.evidence_limits, parts.log.clone()),
             refusals: RecentRefusals::default(),
         };
         let instructions = InstructionDesk {
@@ -127,6 +134,7 @@ impl HolderApi {
             challenge_key: parts.challenge_key,
             reception: Arc::new(reception),
             decisions: parts.decisions,
+            receipts: ReceiptDesk::new(parts.reader.clone()),
             application_octets: settings.application_octets,
             key_compromise_octets: settings.key_compromise_octets,
             command_result_octets: settings.command_result_octets,
@@ -138,7 +146,7 @@ impl HolderApi {
             state: Data::new(state),
             challenges: Data::from(challenges),
             instructions: Data::new(instructions),
-            health: Data::new(Health { reader: parts.reader, clock: parts.clock, beacons }),
+            health: Data::new(Health { reader: parts.reader, clock: parts.clock, beacons, log: parts.log }),
             edge: Edge::new("holders", &settings.listener),
             listener: settings.listener,
         })
@@ -165,6 +173,7 @@ impl HolderApi {
         routes.add(Method::POST, "/v1/challenges", challenges::ask_for_challenge);
         routes.add(Method::POST, "/v1/applications", applications::apply);
         routes.add(Method::GET, "/v1/applications/{id}", applications::ask_for_outcome);
+        routes.add(Method::GET, "/v1/applications/{id}/receipts", receipts::ask_for_receipts);
         routes.add(Method::GET, "/v1/applications/{id}/commands", commands::ask_for_commands);
         routes.add(Method::POST, "/v1/applications/{id}/commands/{command}/result", commands::take_command_result);
         routes.add(Method::GET, "/v1/device-command-keys", command_keys::list_command_keys);

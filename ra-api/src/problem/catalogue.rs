@@ -32,6 +32,8 @@ pub enum Group {
     Application,
     /// Asking after an application.
     Status,
+    /// Asking for receipts.
+    Receipt,
     /// An instruction, when it arrives or when the CA decides on it.
     Instruction,
     /// The report of a compromised key.
@@ -108,6 +110,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry(Group::Application, "card_status_unavailable", 503, "Card status cannot be had now"),
     entry(Group::Application, "card_evidence_stale", 503, "News of cards too old for issuance"),
     entry(Group::Application, "store_reconciling", 503, "Records restored and not complete yet"),
+    entry(Group::Application, "log_unavailable", 503, "Log cannot be written now"),
     entry(Group::Signed, "back_office_unavailable", 503, "Back office cannot be asked now"),
     // The statement.
     entry(Group::Application, "statement_malformed", 400, "Statement malformed"),
@@ -136,6 +139,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry(Group::Application, "kind_not_issued", 422, "Kind of certificate not issued here"),
     entry(Group::Application, "certificate_lint", 422, "Certificate would break a rule"),
     entry(Group::Status, "application_unknown", 404, "No such application"),
+    entry(Group::Receipt, "receipt_none", 404, "Issued before there was a log"),
     // Instructions: the signer.
     entry(Group::Instruction, "instruction_too_large", 413, "Instruction too large"),
     entry(Group::Instruction, "signer_malformed", 400, "Signer's certificate malformed"),

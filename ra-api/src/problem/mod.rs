@@ -17,7 +17,7 @@ pub(crate) use document::{ProblemCode, ProblemDocument};
 pub(crate) use responses::{
     ApplicationProblems, CardEventProblems, ChallengeProblems, CommandProblems, CommandResultProblems, FigureProblems, HealthProblems,
     InstructionProblems, InstructionStatusProblems, KeyCompromiseProblems, LookProblems, QuestionProblems, ReadinessProblems,
-    StatusProblems,
+    ReceiptProblems, StatusProblems,
 };
 
 use crate::edge::CorrelationId;

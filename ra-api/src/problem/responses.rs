@@ -44,6 +44,8 @@ problems! {
     ApplicationProblems: Edge, Body, Signed, Request, Application;
     /// Of `GET /v1/applications/{id}`.
     StatusProblems: Edge, Signed, Request, Application, Status;
+    /// Of `GET /v1/applications/{id}/receipts`.
+    ReceiptProblems: Edge, Signed, Request, Application, Status, Receipt;
     /// Of `GET /v1/applications/{id}/commands`.
     CommandProblems: Edge, Status;
     /// Of `POST /v1/applications/{id}/commands/{command}/result`.
