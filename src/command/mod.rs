@@ -18,6 +18,7 @@ pub(crate) mod schedule;
 pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod store;
+mod store_copy;
 mod view;
 
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use schema::Database;
 use serde_json::json;
 
-use super::SettingsArgument;
+use super::{SettingsArgument, store_copy};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -17,6 +17,7 @@ pub(crate) enum Command {
     /// To be run with every process stopped and a backup made, on PostgreSQL as the owner of the tables. What stops it halfway does no
     /// harm: run it again. Afterwards programs of before refuse the store.
     Upgrade(SettingsArgument),
+    Copy(store_copy::Copy),
     /// Print the SQL that gives each role's PostgreSQL user what it needs and nothing more
     ///
     /// To be run by the owner of the tables, after `init` and after each `store upgrade`: the RA's user can then neither write a beacon
@@ -42,6 +43,7 @@ pub(crate) struct Grants {
 pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::Upgrade(settings) => upgrade(settings, output),
+        Command::Copy(arguments) => store_copy::run(arguments, output),
         #[cfg(feature = "postgres")]
         Command::Grants(grants) => {
             let sql = schema::grants::grants_sql(&grants.ra, &grants.ca, &grants.status);

@@ -189,8 +189,8 @@ impl StoreCopy {
         Ok(compared)
     }
 
-    /// The size and root of the log's tree as one side has it; `None` if it has no log yet.
-    pub fn log_head(&mut self, side: Side) -> Result<Option<(u64, [u8; 32])>, CopyFailure> {
+    /// The size and root of the log's tree as one side has it on record.
+    pub fn log_head(&mut self, side: Side) -> Result<(u64, [u8; 32]), CopyFailure> {
         sides::log_head(self.session(side)).map_err(of(side))
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::catalogue::{Kind, Table};
 use crate::connection::{AnyConnection, Session};
 use crate::fault::StoreFault;
-use crate::sql::{Parameter, Statement, few_sizes, placeholders, sql, value_rows};
+use crate::sql::{Parameter, few_sizes, placeholders, sql, value_rows};
 
 /// Rows, column by column.
 pub(super) struct Page {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::fs::File;
-use std::thread;
-use std::time::Duration;
+#[cfg(feature = "postgres")]
+use std::{thread, time::Duration};
 
 use serde_json::{Value as Json, json};
 
@@ -18,7 +18,9 @@ use crate::migrations;
 use crate::sql::sql;
 
 /// How long processes that were just stopped may take to be gone.
+#[cfg(feature = "postgres")]
 const PATIENCE: u32 = 50;
+#[cfg(feature = "postgres")]
 const STEP: Duration = Duration::from_millis(100);
 
 /// One of the two databases.
@@ -68,11 +70,9 @@ pub(super) fn open(from: &str, to: &str) -> Result<(Opened, Opened), CopyFailure
 }
 
 fn open_target(target: &Location) -> Result<Opened, CopyFailure> {
-    #[cfg_attr(not(feature = "postgres"), expect(irrefutable_let_patterns, reason = "there is only SQLite then"))]
-    if let Location::Sqlite(path) = target
-        && !path.exists()
-    {
-        make_file(path).map_err(of(Side::To))?;
+    match target {
+        Location::Sqlite(path) if !path.exists() => make_file(path).map_err(of(Side::To))?,
+        _ => {}
     }
     let mut session = connect(target, Purpose::Write).map_err(of(Side::To))?;
     // Looked at before anything is locked: a store that is served is no target, and is not to be told to stop.
@@ -101,19 +101,19 @@ fn refuse_store(session: &mut Session) -> Result<(), CopyFailure> {
 }
 
 fn connect(location: &Location, purpose: Purpose) -> Result<Session, StoreFault> {
-    #[cfg_attr(not(feature = "postgres"), expect(unused_mut, reason = "PostgreSQL is told more"))]
     let mut session = Session::connect(location, purpose)?;
-    #[cfg(feature = "postgres")]
-    if matches!(session.connection, AnyConnection::Postgres(_)) {
-        session.batch("SET application_name = 'tsunagi store copy'; SET statement_timeout = 0;")?;
-    }
+    session.batch(match session.connection {
+        AnyConnection::Sqlite(_) => "PRAGMA cache_size = -131072;",
+        #[cfg(feature = "postgres")]
+        AnyConnection::Postgres(_) => "SET application_name = 'tsunagi store copy'; SET statement_timeout = 0;",
+    })?;
     Ok(session)
 }
 
 /// What is not on disk before the copy is finished is copied again.
 fn make_fast(session: &mut Session) -> Result<(), StoreFault> {
     session.batch(match session.connection {
-        AnyConnection::Sqlite(_) => "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -131072;",
+        AnyConnection::Sqlite(_) => "PRAGMA synchronous = NORMAL;",
         #[cfg(feature = "postgres")]
         AnyConnection::Postgres(_) => "SET synchronous_commit = off;",
     })
@@ -265,10 +265,11 @@ fn set_sequence(session: &mut Session, table: &str, key: &str, given: i64) -> Re
     Ok(())
 }
 
-/// The log's size and root; `None` while it is empty.
-pub(super) fn log_head(session: &mut Session) -> Result<Option<(u64, [u8; 32])>, StoreFault> {
-    let head = sql("SELECT size, root FROM log_head WHERE size > 0").optional(session, |row| Ok((row.unsigned()?, row.digest()?.0)))?;
-    Ok(head)
+/// The log's size and root.
+pub(super) fn log_head(session: &mut Session) -> Result<(u64, [u8; 32]), StoreFault> {
+    sql("SELECT size, root FROM log_head")
+        .optional(session, |row| Ok((row.unsigned()?, row.digest()?.0)))?
+        .ok_or(StoreFault::Corrupt("log_head is empty"))
 }
 
 /// The commitments of the leaves from `first` on.

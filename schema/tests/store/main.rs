@@ -8,6 +8,7 @@ mod bulk;
 mod cards;
 mod cascade;
 mod changes;
+mod copies;
 mod crls;
 mod devices;
 mod events;
