@@ -18,6 +18,7 @@ pub mod receipt;
 pub mod stored;
 pub mod tile;
 pub mod tlog_proof;
+pub mod verify;
 
 #[cfg(test)]
 mod testing;

@@ -132,13 +132,13 @@ const fn days(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// A moment for people, to the second.
-pub fn told(at: Milliseconds) -> String {
+pub(super) fn told(at: Milliseconds) -> String {
     let time = chrono::DateTime::from_timestamp_millis(at);
     time.map_or_else(|| format!("{at} ms"), |time| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
 }
 
 /// What others wrote, cut to a length that can be shown.
-pub fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let cut: String = text.chars().take(80).map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
     cut
 }
@@ -166,7 +166,8 @@ mod tests {
 
     #[test]
     fn what_is_no_time_in_utc_is_refused() {
-        for text in ["", "2026-11-21", "2026-11-21T14:12:22", "2026-11-21T14:12:22+09:00", "2026-11-21T14:12:22.Z", "2026-13-21T14:12:22Z"] {
+        for text in ["", "2026-11-21", "2026-11-21T14:12:22", "2026-11-21T14:12:22+09:00", "2026-11-21T14:12:22.Z", "2026-13-21T14:12:22Z"]
+        {
             assert_eq!(milliseconds(text), None, "{text}");
         }
         assert_eq!(milliseconds("1970-01-01T00:00:01.2345Z"), Some(1_234));

@@ -10,51 +10,46 @@ const OVERHEAD: usize = 64;
 
 /// How much more may be kept in mind, in octets: one bound for several tables.
 #[derive(Debug, Clone, Copy)]
-pub struct Room {
+pub(super) struct Room {
     left: usize,
 }
 
 /// No room is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoRoom;
+pub(super) struct NoRoom;
 
 impl Room {
     /// So many octets.
-    pub const fn new(octets: usize) -> Self {
+    pub(super) const fn new(octets: usize) -> Self {
         Self { left: octets }
     }
 
     /// Takes some of it.
-    pub fn take(&mut self, octets: usize) -> Result<(), NoRoom> {
+    pub(super) fn take(&mut self, octets: usize) -> Result<(), NoRoom> {
         self.left = self.left.checked_sub(octets).ok_or(NoRoom)?;
         Ok(())
     }
 
     /// Gives some back.
-    pub fn give(&mut self, octets: usize) {
+    pub(super) fn give(&mut self, octets: usize) {
         self.left = self.left.saturating_add(octets);
     }
 }
 
 /// An entry for each row number; what was never written is the default.
 #[derive(Debug, Default)]
-pub struct Table<T> {
+pub(super) struct Table<T> {
     pages: HashMap<u32, Box<[T; PAGE]>>,
 }
 
 impl<T: Copy + Default> Table<T> {
-    /// An empty one.
-    pub fn new() -> Self {
-        Self { pages: HashMap::new() }
-    }
-
     /// What stands at a row.
-    pub fn read(&self, row: u32) -> T {
+    pub(super) fn read(&self, row: u32) -> T {
         self.pages.get(&page(row)).map_or_else(T::default, |page| page[place(row)])
     }
 
     /// Writes it.
-    pub fn write(&mut self, row: u32, entry: T, room: &mut Room) -> Result<(), NoRoom> {
+    pub(super) fn write(&mut self, row: u32, entry: T, room: &mut Room) -> Result<(), NoRoom> {
         if let Some(found) = self.pages.get_mut(&page(row)) {
             found[place(row)] = entry;
             return Ok(());
@@ -82,7 +77,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_back_and_the_rest_is_the_default() {
-        let (mut table, mut room) = (Table::<u64>::new(), Room::new(1 << 20));
+        let (mut table, mut room) = (Table::<u64>::default(), Room::new(1 << 20));
         for row in [0, 1, 15, 16, 4_000_000, u32::MAX] {
             table.write(row, u64::from(row) + 1, &mut room).unwrap();
         }
@@ -94,7 +89,7 @@ mod tests {
 
     #[test]
     fn scattered_rows_end_where_the_room_ends() {
-        let (mut table, mut room) = (Table::<u64>::new(), Room::new(1 << 20));
+        let (mut table, mut room) = (Table::<u64>::default(), Room::new(1 << 20));
         let written = (0..u32::MAX).step_by(1 << 16).take_while(|row| table.write(*row, 1, &mut room).is_ok()).count();
         assert!((1_000..10_000).contains(&written), "{written}");
         // What is there already can still be written.

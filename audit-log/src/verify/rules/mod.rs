@@ -17,7 +17,7 @@ use super::finding::{Findings, Place, Rule};
 use super::table::{NoRoom, Room};
 use super::unjudged::{Unjudged, Why};
 
-pub use accepted::Issuance;
+pub(super) use accepted::Issuance;
 pub use cascade::Outlives;
 
 /// What rules are judged by, besides the records.
@@ -41,7 +41,7 @@ impl Default for Measures {
 }
 
 /// What a rule is told with a record: where it stands, and where to put what it finds.
-pub struct Scene<'a> {
+pub(super) struct Scene<'a> {
     /// Where it stands; only a finding asks.
     pub place: &'a Place,
     /// What was found.
@@ -80,7 +80,7 @@ impl Scene<'_> {
 }
 
 /// All rules, with what they have in mind.
-pub struct Rules {
+pub(super) struct Rules {
     measures: Measures,
     room: Room,
     gap: Option<Why>,
@@ -100,7 +100,7 @@ pub struct Rules {
 
 impl Rules {
     /// Rules that know of no record yet.
-    pub fn new(measures: Measures) -> Self {
+    pub(super) fn new(measures: Measures) -> Self {
         Self {
             room: Room::new(measures.room),
             measures,
@@ -121,12 +121,12 @@ impl Rules {
     }
 
     /// The leaf after the last that was told.
-    pub fn next(&self) -> Option<u64> {
+    pub(super) fn next(&self) -> Option<u64> {
         self.next
     }
 
     /// An export begins: its first leaf, and when it was taken. Whatever was known is of no use where leaves are missing in between.
-    pub fn begin(&mut self, from: u64, taken_at: Milliseconds) {
+    pub(super) fn begin(&mut self, from: u64, taken_at: Milliseconds) {
         let follows = self.next.map_or(from == 0, |next| from <= next);
         if !follows {
             let (measures, unjudged) = (self.measures.clone(), std::mem::take(&mut self.unjudged));
@@ -138,16 +138,10 @@ impl Rules {
     }
 
     /// Tells a record whose content is there. An issuance upon an application, if it is one.
-    pub fn present(&mut self, event: &Event<'_>, origin_key: &str, place: &Place, findings: &mut Findings) -> Option<Issuance> {
+    pub(super) fn present(&mut self, event: &Event<'_>, origin_key: &str, place: &Place, findings: &mut Findings) -> Option<Issuance> {
         self.next = Some(event.leaf + 1);
-        let mut scene = Scene {
-            place,
-            findings,
-            unjudged: &mut self.unjudged,
-            room: &mut self.room,
-            gap: self.gap,
-            measures: &self.measures,
-        };
+        let mut scene =
+            Scene { place, findings, unjudged: &mut self.unjudged, room: &mut self.room, gap: self.gap, measures: &self.measures };
         self.positions.present(event, &mut scene);
         self.purged.present(event);
         self.cascade.time(event.at, &self.certificates, &mut scene);
@@ -181,12 +175,12 @@ impl Rules {
     }
 
     /// Tells a record whose content is gone.
-    pub fn absent(&mut self, leaf: u64, absent: Absent, place: &Place, findings: &mut Findings) {
+    pub(super) fn absent(&mut self, leaf: u64, absent: Absent, place: &Place, findings: &mut Findings) {
         self.next = Some(leaf + 1);
         self.positions.absent(absent);
         match absent {
             Absent::Purged => {
-                self.purged.purged(leaf, &self.measures, place, findings);
+                self.purged.purged(leaf, &self.measures, place, findings, &mut self.unjudged);
                 self.gap = self.gap.or(Some(Why::Purged));
             }
             Absent::Lost => self.lost.lost(leaf, &mut self.room, &mut self.unjudged),
@@ -194,22 +188,16 @@ impl Rules {
     }
 
     /// A record could not be read: what follows from it is not known.
-    pub fn unreadable(&mut self, leaf: u64) {
+    pub(super) fn unreadable(&mut self, leaf: u64) {
         self.next = Some(leaf + 1);
         self.positions.unknown();
         self.gap = Some(Why::Unreadable);
     }
 
     /// The records are over. `reaches_the_end`: they go to the end of the tree; `until` is the time up to which they tell.
-    pub fn end(&mut self, reaches_the_end: bool, until: Milliseconds, place: &Place, findings: &mut Findings) {
-        let mut scene = Scene {
-            place,
-            findings,
-            unjudged: &mut self.unjudged,
-            room: &mut self.room,
-            gap: self.gap,
-            measures: &self.measures,
-        };
+    pub(super) fn end(&mut self, reaches_the_end: bool, until: Milliseconds, place: &Place, findings: &mut Findings) {
+        let mut scene =
+            Scene { place, findings, unjudged: &mut self.unjudged, room: &mut self.room, gap: self.gap, measures: &self.measures };
         self.cascade.end(until, &self.certificates, &mut scene);
         if reaches_the_end {
             self.lost.end(&mut scene);
@@ -217,17 +205,17 @@ impl Rules {
     }
 
     /// What could not be judged.
-    pub fn unjudged(&mut self) -> &mut Unjudged {
+    pub(super) fn unjudged(&mut self) -> &mut Unjudged {
         &mut self.unjudged
     }
 
     /// How many examples for relying parties were issued, which no application is needed for.
-    pub fn test_certificates(&self) -> u64 {
+    pub(super) fn test_certificates(&self) -> u64 {
         self.test_certificates
     }
 
     /// Whether the records are whole from the first leaf on.
-    pub fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         self.gap.is_none()
     }
 }

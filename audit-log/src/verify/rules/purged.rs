@@ -4,6 +4,7 @@
 
 use super::super::event::{Event, Milliseconds, told};
 use super::super::finding::{Findings, Place, Rule};
+use super::super::unjudged::{Unjudged, Why};
 use super::Measures;
 
 const YEAR: Milliseconds = 365 * 86_400_000;
@@ -24,8 +25,11 @@ impl Purged {
         self.before = Some(event.at);
     }
 
-    pub(super) fn purged(&self, leaf: u64, measures: &Measures, place: &Place, findings: &mut Findings) {
-        let (Some(before), Some(taken_at)) = (self.before, self.taken_at) else { return };
+    pub(super) fn purged(&self, leaf: u64, measures: &Measures, place: &Place, findings: &mut Findings, unjudged: &mut Unjudged) {
+        let Some((before, taken_at)) = self.before.zip(self.taken_at) else {
+            unjudged.add(Rule::Purged, Why::BeforeTheRecords);
+            return;
+        };
         if before > taken_at - i64::from(measures.retention_years) * YEAR {
             let words = format!(
                 "its content was purged, though the record before it is of {} and records are kept {} years",
