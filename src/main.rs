@@ -7,6 +7,7 @@ mod high_water;
 mod init;
 mod installation;
 mod log_key;
+mod log_service;
 mod operator;
 mod output;
 mod relying_parties;
@@ -15,6 +16,7 @@ mod sandbox_files;
 mod settings;
 mod telemetry;
 mod vault;
+mod verifier_keys;
 mod witness;
 
 use std::process::ExitCode;
@@ -73,6 +75,9 @@ enum Command {
     /// Look at how long revocations take to be told
     #[command(subcommand)]
     Latency(command::latency::Command),
+    /// Verify a receipt: that an issuance is in the log
+    #[command(subcommand)]
+    Receipt(command::receipt::Command),
     /// Look at CA keys, make the next, retire an old one
     #[command(subcommand)]
     CaKey(command::ca_key::Command),
@@ -110,6 +115,7 @@ fn main() -> ExitCode {
         Command::Instruction(command) => command::instruction::run(&command, output),
         Command::Crl(command) => command::crl::run(&command, output),
         Command::Latency(command) => command::latency::run(&command, output),
+        Command::Receipt(command) => command::receipt::run(&command, output),
         Command::Log(command) => command::log::run(&command, output),
         Command::Restore(command) => command::restore::run(&command, output),
         Command::CaKey(command) => command::ca_key::run(&command, output),

@@ -12,6 +12,7 @@ pub(crate) mod instruction;
 pub(crate) mod latency;
 pub(crate) mod log;
 pub(crate) mod mass;
+pub(crate) mod receipt;
 pub(crate) mod restore;
 pub(crate) mod sandbox;
 pub(crate) mod schedule;

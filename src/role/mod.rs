@@ -110,7 +110,7 @@ impl Service {
             readiness.extend(ready);
         }
         if roles.contains(&Role::Status) {
-            let status = status::start(installation, listeners.status, &trust, &stop)?;
+            let status = status::start(installation, listeners.status, &trust, roles.contains(&Role::Ca), &stop)?;
             makers.push(status.maker);
             readiness.push(status.ready);
             service.threads.extend(status.threads);
@@ -119,7 +119,11 @@ impl Service {
             let tells_of_lists = roles.contains(&Role::Ca) || roles.contains(&Role::Status);
             let shelf = tells_of_lists.then(|| installation.shelf()).transpose()?;
             let lists = |shelf| telemetry::crl_warnings(installation.database.reader(), installation.settings.crl.clone(), shelf);
-            makers.push(telemetry::server(listener, metrics, readiness, shelf.map(lists)));
+            // What only the log is needed for waits in the RA and the CA role alone.
+            let tells_of_log = roles != [Role::Status];
+            let log = tells_of_log.then(|| telemetry::log_warnings(telemetry::log_health(installation)));
+            let warnings = shelf.map(lists).into_iter().chain(log).collect();
+            makers.push(telemetry::server(listener, metrics, readiness, warnings));
         }
         if !makers.is_empty() {
             let (thread, servers) = run_servers(makers)?;

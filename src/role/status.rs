@@ -16,6 +16,8 @@ use super::telemetry::Readiness;
 use crate::failure::Failure;
 use crate::high_water::StoreTrust;
 use crate::installation::{Installation, read_file};
+use crate::log_key::tile_directory;
+use crate::log_service::{self, LogService, Mirror};
 use crate::relying_parties::{self, RelyingParties};
 
 /// The role at work: the server to be run, whether it can answer, and its threads.
@@ -25,11 +27,13 @@ pub(super) struct StatusRole {
     pub(super) threads: Vec<JoinHandle<()>>,
 }
 
-/// Starts the role, until `stop`. While `trust` says that the store went back, no status is told.
+/// Starts the role, until `stop`, in a process that has the CA role too or not. While `trust` says that the store went back, no status is
+/// told.
 pub(super) fn start(
     installation: &Installation,
     listener: Option<TcpListener>,
     trust: &StoreTrust,
+    with_ca_role: bool,
     stop: &Arc<AtomicBool>,
 ) -> Result<StatusRole, Failure> {
     let listener = listener.ok_or_else(|| Failure::other("the status role has no listener"))?;
@@ -44,6 +48,8 @@ pub(super) fn start(
     let pages = Arc::new(RelyingParties::new(installation));
     let mut threads = ocsp.start(installation.database.wake(), stop).map_err(|error| Failure::other(format!("status: {error}")))?;
     threads.extend(shelving(installation, shelf, stop)?);
+    threads.push(mirroring(installation, with_ca_role, stop)?);
+    let log = Arc::new(LogService::new(tile_directory(settings)));
     let ready: Readiness = Box::new({
         let ocsp = Arc::clone(&ocsp);
         move || ocsp.ready().map_err(|fault| fault.to_string())
@@ -51,6 +57,7 @@ pub(super) fn start(
     let maker: ServerMaker = Box::new(move || {
         ocsp::http::server(ocsp, listener, move |config| {
             crl_publisher::http::routes(Arc::clone(&downloads))(config);
+            log_service::routes(Arc::clone(&log))(config);
             relying_parties::routes(Arc::clone(&pages))(config);
         })
     });
@@ -68,6 +75,13 @@ fn shelving(installation: &Installation, shelf: Arc<Shelf>, stop: &Arc<AtomicBoo
     let stop = Arc::clone(stop);
     let compressing = spawn("crl-compression", move || Filler::run_compressor(&shelf, &stop))?;
     Ok(vec![filling, compressing])
+}
+
+/// What keeps the directory of the log filled.
+fn mirroring(installation: &Installation, with_ca_role: bool, stop: &Arc<AtomicBool>) -> Result<JoinHandle<()>, Failure> {
+    let mut mirror = Mirror::new(tile_directory(&installation.settings), installation.database.reader(), with_ca_role);
+    let stop = Arc::clone(stop);
+    spawn("log-mirror", move || mirror.run(&stop))
 }
 
 fn responder(installation: &Installation) -> Result<OcspService, Failure> {

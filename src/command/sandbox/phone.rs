@@ -7,7 +7,7 @@ use sandbox::instruction::{Decision, Signer};
 use sandbox::keys::KeyAlgorithm;
 use sandbox::kind::Kind;
 use sandbox::phone::{
-    ApplyWish, CertificatesToEnd, HolderAction, Phone, PhoneFault, RaClient, Replaces, Reply, enrol_file_names, instruct,
+    ApplyWish, CertificatesToEnd, HolderAction, Phone, PhoneFault, RaClient, Replaces, Reply, enrol_file_names, instruct, receipt_file_name,
 };
 use sandbox::reason::Reason;
 use serde_json::{Value, json};
@@ -17,6 +17,9 @@ use crate::command::view::{list, word};
 use crate::failure::Failure;
 use crate::output::{Output, pairs, table};
 use crate::settings::Settings;
+
+/// So long the RA may hold its answer for the receipts.
+const RECEIPT_SECONDS: u32 = 10;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -71,6 +74,15 @@ pub(crate) enum Command {
         /// Answer without the signature of the phone's own key
         #[arg(long, conflicts_with = "look")]
         unsigned: bool,
+        /// The phone's directory
+        #[arg(value_name = "DIR", default_value = "phone")]
+        phone: PathBuf,
+    },
+    /// Fetch the receipts of the certificates: that their issuance is in the log
+    Receipts {
+        /// The installation's directory
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        installation: PathBuf,
         /// The phone's directory
         #[arg(value_name = "DIR", default_value = "phone")]
         phone: PathBuf,
@@ -136,6 +148,13 @@ pub(super) fn run(command: &Command, output: Output) -> Result<(), Failure> {
             let reply = if *unsigned { Reply::Unsigned } else { Reply::Signed };
             commands(&load_settings(installation)?, phone, (!look).then_some(reply), output)
         }
+        Command::Receipts { installation, phone: directory } => {
+            let ra = ra(&load_settings(installation)?)?;
+            let mut phone = load_phone(directory)?;
+            phone.fetch_receipts(&ra, RECEIPT_SECONDS).map_err(told)?;
+            let files = receipts(&phone, directory);
+            output.print(&json!({ "receipts": files }), |_| files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("\n"))
+        }
         Command::ReportKey { installation, kind, phone } => {
             let ra = ra(&load_settings(installation)?)?;
             let decision = load_phone(phone)?.report_key_compromise(&ra, *kind).map_err(told)?;
@@ -172,16 +191,29 @@ fn require_unused(phone: &Path) -> Result<(), Failure> {
     }
 }
 
+/// The files of the receipts that a phone has.
+fn receipts(phone: &Phone, directory: &Path) -> Vec<PathBuf> {
+    let with_receipt = Kind::ALL.into_iter().filter(|kind| phone.of(*kind).is_some_and(|enrolled| enrolled.receipt.is_some()));
+    with_receipt.map(|kind| directory.join(receipt_file_name(kind))).collect()
+}
+
 fn apply(settings: &Settings, card: &Path, wish: &ApplyWish, directory: &Path, output: Output) -> Result<(), Failure> {
-    let card = load_card(card)?;
-    let mut phone = Phone::apply(&ra(settings)?, &card, wish).map_err(told)?;
+    let (ra, card) = (ra(settings)?, load_card(card)?);
+    let mut phone = Phone::apply(&ra, &card, wish).map_err(told)?;
     std::fs::create_dir_all(directory).map_err(failed)?;
     phone.save(directory).map_err(failed)?;
+    if let Err(fault) = phone.fetch_receipts(&ra, RECEIPT_SECONDS) {
+        // The certificates are there all the same.
+        eprintln!("tsunagi: no receipts yet ({fault}): `tsunagi sandbox phone receipts` fetches them");
+    }
     let certificates: Vec<_> = phone.certificates.iter().map(|one| json!({ "kind": one.kind, "serial": one.serial })).collect();
-    let result = json!({ "application_id": phone.application_id(), "certificates": certificates, "directory": directory });
+    let receipts = receipts(&phone, directory);
+    let result =
+        json!({ "application_id": phone.application_id(), "certificates": certificates, "receipts": receipts, "directory": directory });
     output.print(&result, |_| {
         let mut lines = vec![("application", phone.application_id().to_owned())];
         lines.extend(phone.certificates.iter().map(|one| (one.kind.as_str(), one.serial.clone())));
+        lines.push(("receipts", receipts.len().to_string()));
         lines.push(("files", directory.display().to_string()));
         pairs(&lines)
     })
