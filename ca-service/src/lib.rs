@@ -11,6 +11,7 @@ mod cascade;
 mod comparison;
 mod device_commands;
 mod evidence;
+mod exports;
 mod instructions;
 mod issuing;
 mod latency;
@@ -31,6 +32,7 @@ mod timetable;
 mod told;
 
 pub use self::backoff::Backoff;
+pub use self::exports::{AuditSettings, AuditSettingsRefusal, Exporter, ExporterParts};
 pub use self::issuing::BatchOutcome;
 pub use self::log::{
     DisputedBy, KnownTree, LogDispute, LogFault, LogKeeper, LogParts, LogSettings, LogSettingsRefusal, LogState, WitnessSettings, is_origin,

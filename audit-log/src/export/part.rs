@@ -4,8 +4,8 @@ use ring::digest::{Context, SHA256};
 
 use super::encode::{Record, RecordEncoder};
 use super::{Absent, ExportFormat, Part, PartFile, hashes_file, records_file};
-use crate::Commitment;
-use crate::hash::{Hash, root_over, sha256};
+use crate::hash::{Hash, sha256};
+use crate::{Commitment, CompactRange};
 
 /// Takes the records of one part, in order. Holds the part's leaf hashes (2 MiB at most) and one line.
 pub struct PartBuilder {
@@ -113,16 +113,9 @@ impl PartBuilder {
 
 /// The hashes of the maximal aligned subtrees over leaf hashes that begin with the leaf `from`, left to right.
 pub fn nodes_of(from: u64, leaf_hashes: &[Hash]) -> Vec<Hash> {
-    let (mut at, mut rest, mut nodes) = (from, leaf_hashes, Vec::new());
-    while !rest.is_empty() {
-        let fits = 1_u64 << rest.len().ilog2();
-        let aligned = if at == 0 { fits } else { 1 << at.trailing_zeros() };
-        let width = fits.min(aligned);
-        let (subtree, more) = rest.split_at(usize::try_from(width).unwrap_or(rest.len()));
-        nodes.push(root_over(subtree));
-        (at, rest) = (at + width, more);
-    }
-    nodes
+    let mut range = CompactRange::empty(from);
+    leaf_hashes.iter().for_each(|hash| range.push(*hash));
+    range.nodes().to_vec()
 }
 
 /// A file that is hashed and counted as it is made.

@@ -68,6 +68,10 @@ impl Verified {
                 let id = tx.start_batch(batch, now)?;
                 json!({"batch": id.0.to_string(), "count": count})
             }
+            Work::Export(export) => {
+                tx.take_export(export, now)?;
+                json!({"export": export.public_id, "from_leaf": export.from_leaf, "to_leaf": export.to_leaf})
+            }
             Work::AwaitApproval { outcome } => return Ok(Decision::AwaitingApproval(outcome.clone())),
             Work::Approve { approved, by, batch, count } => {
                 let id = tx.start_batch(batch, now)?;

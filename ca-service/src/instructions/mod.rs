@@ -2,6 +2,7 @@
 //! out in one transaction with the decision and its events.
 
 mod carrying_out;
+mod export;
 mod holder;
 mod mass;
 mod operator;

@@ -70,7 +70,7 @@ impl CaRole {
             }),
             OperatorInstruction::Mass(mass) => self.judge_mass(signed, mass),
             OperatorInstruction::Approve { instruction } => self.judge_approval(signed, instruction, now),
-            OperatorInstruction::AuditExport(_) => Ok(Err(Refused::new("log_not_begun", "no checkpoint of the log has been signed yet"))),
+            OperatorInstruction::AuditExport(export) => self.judge_export(signed, export),
         }
     }
 

@@ -7,6 +7,7 @@ use ca_core::kind::CertificateKind;
 use ca_core::lifecycle::Command;
 use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
+use schema::audit_export::NewExport;
 use schema::batch::NewBatch;
 use schema::change::{Order, Origin, Target};
 use schema::device_command::NewDeviceCommand;
@@ -76,6 +77,8 @@ pub(super) enum Work {
         /// What would be done.
         outcome: Value,
     },
+    /// A stretch of the log is prepared for an auditor.
+    Export(Box<NewExport>),
     /// What another person asked for happens now.
     Approve {
         /// That instruction.

@@ -33,6 +33,7 @@ use schema::{Reader, StoreFault, Wake, Writer};
 pub use self::fault::LogFault;
 pub use self::settings::{LogSettings, LogSettingsRefusal, WitnessSettings, is_origin};
 pub use self::state::{DisputedBy, KnownTree, LogDispute, LogState};
+pub(crate) use self::sequencing::content;
 use self::sequencing::Sequencer;
 use self::witnesses::Witness;
 

@@ -1,0 +1,81 @@
+//! What can keep an export from being made.
+
+use audit_log::export::{EvidenceFault, ManifestFault, PartFault};
+use audit_log::{NoteRefusal, TileFault};
+use audit_log::note::LogKeyFault;
+use schema::StoreFault;
+
+/// Why an export did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportFault {
+    /// What it would prove is not so: that ends it.
+    #[error(transparent)]
+    Defect(#[from] Defect),
+    /// The store.
+    #[error("the store failed")]
+    Store(#[from] StoreFault),
+    /// The tree's tiles.
+    #[error("the tiles of the tree failed")]
+    Tiles(#[from] TileFault),
+    /// The log key.
+    #[error("the manifest could not be signed")]
+    Signature(#[from] LogKeyFault),
+    /// What the store has of a part is not what was put there.
+    #[error("a stored part of the export is no part of a manifest")]
+    StoredPart,
+    /// The evidence could not be encrypted.
+    #[error("the evidence could not be encrypted")]
+    Evidence(#[source] EvidenceFault),
+    /// A piece of work panicked: a fault of the program. What it had not committed is done again.
+    #[error("a piece of work panicked")]
+    Panicked,
+}
+
+/// What is wrong with the log, or with what was asked for. Told to the auditor as it stands: no personal data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Defect {
+    /// A record.
+    #[error("{0}")]
+    Record(PartFault),
+    /// A leaf that the published tree has otherwise.
+    #[error("leaf {leaf} is not the one that was published")]
+    Leaf {
+        /// The leaf.
+        leaf: u64,
+    },
+    /// Leaves that the tree has otherwise; which of them cannot be told.
+    #[error("one of the leaves {from} to {last} is not the one that the tree was made of")]
+    Leaves {
+        /// The first of them.
+        from: u64,
+        /// The last of them.
+        last: u64,
+    },
+    /// The tree.
+    #[error("the tree of the store is not the one that the checkpoint states: `tsunagi log check` tells more")]
+    Root,
+    /// The checkpoint.
+    #[error("the checkpoint that the export stands under is not this log's: {0}")]
+    Checkpoint(NoteRefusal),
+    /// The manifest.
+    #[error("{0}")]
+    Manifest(ManifestFault),
+    /// The evidence.
+    #[error("there is evidence of more than {most} applications: take shorter stretches")]
+    TooMuchEvidence {
+        /// As many as are allowed.
+        most: u32,
+    },
+    /// The recipient.
+    #[error("{recipient} is no recipient of age that evidence can be encrypted to")]
+    Recipient {
+        /// As it was asked for.
+        recipient: String,
+    },
+}
+
+impl From<PartFault> for ExportFault {
+    fn from(fault: PartFault) -> Self {
+        Self::Defect(Defect::Record(fault))
+    }
+}
