@@ -31,10 +31,10 @@ use schema::lease::Lease;
 use schema::{Reader, StoreFault, Wake, Writer};
 
 pub use self::fault::LogFault;
+use self::sequencing::Sequencer;
+pub(crate) use self::sequencing::content;
 pub use self::settings::{LogSettings, LogSettingsRefusal, WitnessSettings, is_origin};
 pub use self::state::{DisputedBy, KnownTree, LogDispute, LogState};
-pub(crate) use self::sequencing::content;
-use self::sequencing::Sequencer;
 use self::witnesses::Witness;
 
 /// A note is signed so often at most, while leaves come in.
@@ -51,7 +51,7 @@ const GIVE_WAY: Duration = Duration::from_millis(5);
 /// What a log is kept with.
 pub struct LogParts {
     /// The log's key.
-    pub key: LogKey,
+    pub key: Arc<LogKey>,
     /// Where tiles and checkpoint are published.
     pub directory: TileDirectory,
     /// Reads the store.
@@ -68,7 +68,7 @@ pub struct LogParts {
 
 /// Keeps the issuance log while this process leads.
 pub struct LogKeeper {
-    key: LogKey,
+    key: Arc<LogKey>,
     directory: TileDirectory,
     reader: Reader,
     writer: Writer,

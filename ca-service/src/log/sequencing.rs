@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use audit_log::{ChangedTile, Commitment, Content, Edge, Salt};
+use schema::EventPosition;
 use schema::lease::Lease;
 use schema::log::{EventRow, LeafBatch, LogTile, NewLeaf};
-use schema::EventPosition;
 
 use super::{LogFault, LogKeeper};
 

@@ -28,13 +28,7 @@ pub struct LogSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self {
-            origin: None,
-            directory: PathBuf::from("log"),
-            interval_milliseconds: 200,
-            witnesses: Vec::new(),
-            max_lag_seconds: 60,
-        }
+        Self { origin: None, directory: PathBuf::from("log"), interval_milliseconds: 200, witnesses: Vec::new(), max_lag_seconds: 60 }
     }
 }
 
@@ -88,7 +82,8 @@ impl LogSettings {
     /// Checks each setting but the witnesses' keys, which are read when they are needed.
     pub fn check(&self) -> Result<(), LogSettingsRefusal> {
         // The lag stops issuance: below a few seconds each busy moment would, and past a day nobody could call it evidence.
-        let ranges = [("interval_milliseconds", self.interval_milliseconds, 10, 60_000), ("max_lag_seconds", self.max_lag_seconds, 5, 86_400)];
+        let ranges =
+            [("interval_milliseconds", self.interval_milliseconds, 10, 60_000), ("max_lag_seconds", self.max_lag_seconds, 5, 86_400)];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
                 return Err(LogSettingsRefusal::Range { key, least, most });
@@ -137,7 +132,8 @@ impl WitnessSettings {
 
 /// Whether a log can be called so: a key name of C2SP signed-note, which has neither spaces nor plus signs.
 pub fn is_origin(text: &str) -> bool {
-    (1..=255).contains(&text.chars().count()) && !text.chars().any(|character| character.is_whitespace() || character.is_control() || character == '+')
+    (1..=255).contains(&text.chars().count())
+        && !text.chars().any(|character| character.is_whitespace() || character.is_control() || character == '+')
 }
 
 #[cfg(test)]

@@ -52,8 +52,11 @@ impl LogKeeper {
     fn sign_next(&self, head: &LogHead, last: Option<&SignedCheckpoint>) -> Result<SignedCheckpoint, LogFault> {
         if let Some(last) = last {
             let proof = consistency_proof(&self.source(), last.size(), head.size)?;
-            verify_consistency(&proof, last.size(), last.root(), head.size, &head.root)
-                .map_err(|_| LogDispute { by: DisputedBy::Note, known: KnownTree::OtherRoot(last.size()), size: head.size })?;
+            verify_consistency(&proof, last.size(), last.root(), head.size, &head.root).map_err(|_| LogDispute {
+                by: DisputedBy::Note,
+                known: KnownTree::OtherRoot(last.size()),
+                size: head.size,
+            })?;
         }
         // Verifies its own signature.
         Ok(self.key.sign_checkpoint(head.size, head.root)?)

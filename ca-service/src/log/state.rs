@@ -18,7 +18,9 @@ pub enum DisputedBy {
 /// Somebody knows a tree of this log that the store's tree does not extend: the store went back, or was changed. Whatever would be
 /// signed now could be a fork, so nothing is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{by} {known}, and the store has a tree of {size} leaves: it went back or was changed, so nothing is appended nor signed; see `tsunagi restore`")]
+#[error(
+    "{by} {known}, and the store has a tree of {size} leaves: it went back or was changed, so nothing is appended nor signed; see `tsunagi restore`"
+)]
 pub struct LogDispute {
     /// Who knows it.
     pub by: DisputedBy,

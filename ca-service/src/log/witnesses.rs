@@ -4,9 +4,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use audit_log::{Cosignature, NoteRefusal, SignedCheckpoint, TileFault, TileSource, WitnessVerifier, consistency_proof};
-use ca_core::chain::Chain;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ca_core::chain::Chain;
 
 use super::settings::WitnessSettings;
 use super::submission::{Submission, SubmissionFault, WitnessAnswer};
