@@ -233,6 +233,7 @@ fn every_setting_is_described() {
         "ocsp/src/settings.rs",
         "crl-publisher/src/settings.rs",
         "back-office/src/settings.rs",
+        "ca-service/src/exports/settings.rs",
         "ca-service/src/log/settings.rs",
         "ca-service/src/settings.rs",
         "push/src/settings.rs",

@@ -1,5 +1,5 @@
 //! What stands outside the product, mocked with real cryptography: the card CA and its status service, the back office (J-LIS),
-//! cards, phones and the push service that reaches them, operators, a load generator and a relying party.
+//! cards, phones and the push service that reaches them, operators, a load generator, a relying party and a witness of logs.
 //!
 //! Nothing here imports a room of the product. What both sides have to agree on (DER, JSON, HTTP) is written a second time on
 //! purpose: when the wire changes, this side notices. Encoding is done by a small DER writer ([`asn1`]), reading by other
@@ -28,3 +28,4 @@ pub mod reason;
 pub mod relying_party;
 mod resolver;
 pub mod signed;
+pub mod witness;

@@ -5,12 +5,13 @@ use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use audit_log::LogKey;
 use back_office::{BackOffice, BackOfficeSettings, CardStatusClient, CrlUrlTemplate, HttpBackOffice};
 use ca_core::chain::Chain;
 use ca_core::clock::SystemClock;
 use ca_core::issuer::Issuer;
 use ca_core::ocsp::StatusWitness;
-use ca_service::{CaRole, CaRoleParts, CaRoleSettings, CrlLocation, LogKeeper, LogParts, Steps};
+use ca_service::{CaRole, CaRoleParts, CaRoleSettings, CrlLocation, Exporter, ExporterParts, LogKeeper, LogParts, Steps};
 #[cfg(feature = "s3")]
 use crl_publisher::upload::S3Store;
 use crl_publisher::upload::Uploader;
@@ -35,7 +36,8 @@ pub(super) fn start(
     if issuers.is_empty() {
         return Err(Failure::settings("the store has no CA key: was it made by `tsunagi init`?"));
     }
-    let keeper = log_keeper(installation)?;
+    let key = Arc::new(log_key(&installation.settings)?);
+    let (keeper, exporter) = (log_keeper(installation, &key)?, exporter(installation, key));
     let mut publisher = publisher(installation, issuers.clone(), witness)?;
     let role = Arc::new(ca_role(installation, issuers, steps, Some(Arc::clone(witness)))?);
     let issuing = spawn("ca", {
@@ -46,6 +48,10 @@ pub(super) fn start(
         let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
         move || keeper.run(&|| role.lease(), &stop)
     })?;
+    let exporting = spawn("exports", {
+        let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
+        move || exporter.run(&|| role.lease(), &stop)
+    })?;
     let uploading = uploader(installation)?.map(|mut uploader| {
         let (role, stop) = (Arc::clone(&role), Arc::clone(stop));
         spawn("crl-upload", move || uploader.run(&|| role.lease().is_some(), &stop))
@@ -53,18 +59,18 @@ pub(super) fn start(
     let wake = installation.database.wake();
     let stop = Arc::clone(stop);
     let publishing = spawn("crl-publisher", move || publisher.run(&wake, &|| role.lease(), &stop))?;
-    Ok([issuing, logging, publishing].into_iter().chain(uploading.transpose()?).collect())
+    Ok([issuing, logging, exporting, publishing].into_iter().chain(uploading.transpose()?).collect())
 }
 
 /// What keeps the issuance log.
-fn log_keeper(installation: &Installation) -> Result<LogKeeper, Failure> {
+fn log_keeper(installation: &Installation, key: &Arc<LogKey>) -> Result<LogKeeper, Failure> {
     let (settings, database) = (&installation.settings, &installation.database);
     let mut log = settings.log.clone();
     for witness in &mut log.witnesses {
         witness.ca_file = witness.ca_file.as_ref().map(|file| settings.path(file));
     }
     let keeper = LogKeeper::new(LogParts {
-        key: log_key(settings)?,
+        key: Arc::clone(key),
         directory: tile_directory(settings),
         reader: database.reader(),
         writer: database.writer(),
@@ -73,6 +79,20 @@ fn log_keeper(installation: &Installation) -> Result<LogKeeper, Failure> {
         settings: log,
     });
     keeper.map_err(|complaint| Failure::settings(format!("log.{complaint}")))
+}
+
+/// What prepares exports for auditors.
+fn exporter(installation: &Installation, key: Arc<LogKey>) -> Exporter {
+    let (settings, database) = (&installation.settings, &installation.database);
+    Exporter::new(ExporterParts {
+        key,
+        directory: tile_directory(settings),
+        reader: database.reader(),
+        writer: database.writer(),
+        wake: database.wake(),
+        clock: Arc::new(SystemClock),
+        settings: settings.audit.clone(),
+    })
 }
 
 /// What publishes the lists of every CA key that is at hand.

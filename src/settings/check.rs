@@ -73,6 +73,7 @@ pub(super) fn contradictions(settings: &Settings) -> Vec<String> {
     found.extend(settings.status.ocsp.check().err().map(|refusal| format!("status: {refusal}")));
     found.extend(settings.crl.check().err().map(|refusal| refusal.to_string()));
     found.extend(settings.log.check().err().map(|refusal| format!("log.{refusal}")));
+    found.extend(settings.audit.check().err().map(|refusal| format!("audit.{refusal}")));
     let listeners = [settings.ra.listen, settings.operators.listen, settings.status.listen];
     for (index, listener) in listeners.iter().enumerate() {
         if listener.port() != 0 && listeners[..index].contains(listener) {

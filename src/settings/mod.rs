@@ -9,7 +9,7 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
-use ca_service::{LogSettings, is_origin};
+use ca_service::{AuditSettings, LogSettings, is_origin};
 use crl_publisher::CrlSettings;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Toml};
@@ -53,6 +53,9 @@ pub(crate) struct Settings {
     /// The issuance log.
     #[serde(default)]
     pub(crate) log: LogSettings,
+    /// Exports for auditors.
+    #[serde(default)]
+    pub(crate) audit: AuditSettings,
     /// The back office.
     pub(crate) back_office: BackOfficeTopic,
     /// The card CAs that are trusted.
