@@ -3,6 +3,7 @@
 mod card;
 mod measure;
 mod phone;
+mod witness;
 
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use crate::settings::Settings;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     BackOffice(BackOfficeArguments),
+    Witness(witness::Arguments),
     /// Hand out and revoke cards
     #[command(subcommand)]
     Card(card::Command),
@@ -99,6 +101,7 @@ pub(crate) struct LoadArguments {
 pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::BackOffice(arguments) => back_office(arguments),
+        Command::Witness(arguments) => witness::run(arguments, output),
         Command::Card(command) => card::run(command, output),
         Command::Phone(command) => phone::run(command, output),
         Command::Load(arguments) => load(arguments, output),
