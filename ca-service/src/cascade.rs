@@ -110,14 +110,19 @@ impl CaRole {
         }
     }
 
-    /// Applies events, a few hundred in a transaction; how many certificates that changed.
+    /// Applies events, a few hundred in a transaction; how many certificates that changed. While the log cannot be written, what is to be
+    /// lifted after a release waits for it, and all else goes on.
     pub(crate) fn apply(&self, mut events: Vec<CardEvent>) -> Result<usize, CaFault> {
         let mut count = 0;
         while !events.is_empty() {
             let rest = events.split_off(events.len().min(AT_ONCE as usize));
             let some = std::mem::replace(&mut events, rest);
             let (policy, now) = (self.lifecycle.clone(), self.clock.now());
-            let changed = self.write(move |tx| tx.apply_card_events(&some, &policy, now))?;
+            let lifts_wait = some.iter().any(|event| matches!(event.change, CardChange::Released { .. })) && self.log_is_late()?;
+            let changed = self.write(move |tx| match lifts_wait {
+                true => tx.apply_card_events_without_lifts(&some, &policy, now),
+                false => tx.apply_card_events(&some, &policy, now),
+            })?;
             metrics::counter!("tsunagi_ca_cascaded_changes_total").increment(changed.len() as u64);
             count += changed.len();
         }

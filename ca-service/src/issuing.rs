@@ -84,11 +84,12 @@ impl Drop for InHand<'_> {
 impl CaRole {
     /// Takes up to a batch of accepted applications and decides each of them. Several threads may do so at once.
     ///
-    /// Where the evidence about cards is too old, applications wait a moment for it, as after a start, and are refused then.
+    /// Where the evidence about cards is too old, applications wait a moment for it, as after a start, and are refused then. Where the
+    /// log cannot be written, they wait for that.
     pub fn issue_batch(&self) -> Result<BatchOutcome, CaFault> {
         let in_hand = self.take()?;
         let taken = in_hand.taken.len();
-        if taken == 0 {
+        if taken == 0 || self.log_is_late()? {
             return Ok(BatchOutcome::default());
         }
         let mut refused = Vec::new();

@@ -8,6 +8,7 @@ mod backoff;
 mod beacon;
 mod card_crl;
 mod cascade;
+mod clock_check;
 mod comparison;
 mod device_commands;
 mod evidence;
@@ -17,6 +18,7 @@ mod issuing;
 mod latency;
 mod leader;
 mod log;
+mod log_lateness;
 mod notices;
 mod reconciliation;
 mod responder;
@@ -27,6 +29,7 @@ mod settings;
 mod shards;
 mod steps;
 mod sweeps;
+mod take_over;
 mod test_certificates;
 mod timetable;
 mod told;
@@ -87,6 +90,9 @@ pub enum CaFault {
     /// A piece of work panicked: a fault of the program. What it had not committed is done again.
     #[error("a piece of work panicked")]
     Panicked,
+    /// Events wait for the log: nothing is issued meanwhile.
+    #[error("events wait for the log, and nothing is issued before it is written again")]
+    LogLate,
     /// Another process leads: this one's writes no longer count.
     #[error("another process has taken the lead")]
     Fenced,

@@ -18,11 +18,12 @@ use chrono::{DateTime, Utc};
 use policies::LifecyclePolicy;
 use push::PushGateway;
 use schema::lease::Lease;
+use schema::log_health::LogHealth;
 use schema::{Reader, Wake, Writer};
 
 use crate::CaFault;
 use crate::evidence::EvidenceAges;
-use crate::instructions::BackOfficeRest;
+use crate::instructions::Rest;
 use crate::latency::Watch;
 use crate::notices::{WordingFault, Wordings};
 use crate::schedules::ScheduleName;
@@ -117,6 +118,9 @@ pub struct CaRole {
     pub(crate) in_hand: Mutex<HashSet<ApplicationId>>,
     /// The lease's epoch under which the CRL shards were opened.
     pub(crate) shards_opened: Mutex<Option<i64>>,
+    /// The lease's epoch under which was done what a lead begins with.
+    pub(crate) taken_over: Mutex<Option<i64>>,
+    pub(crate) log_health: LogHealth,
     pub(crate) wordings: Wordings,
     timetables: Vec<(ScheduleName, Timetable)>,
     pub(crate) evidence: EvidenceAges,
@@ -129,7 +133,9 @@ pub struct CaRole {
     /// Held while revocations are followed.
     pub(crate) watch: Mutex<Option<Watch>>,
     /// Instructions that need the back office wait while this lasts.
-    pub(crate) back_office_rest: BackOfficeRest,
+    pub(crate) back_office_rest: Rest,
+    /// Lifts wait while this lasts.
+    pub(crate) log_rest: Rest,
     pub(crate) stopping: AtomicBool,
 }
 
@@ -159,6 +165,7 @@ impl CaRole {
             lifecycle: parts.lifecycle,
             issuers,
             generations,
+            log_health: LogHealth::new(parts.reader.clone(), parts.settings.log_max_lag),
             reader: parts.reader,
             writer: parts.writer,
             wake: parts.wake,
@@ -175,12 +182,14 @@ impl CaRole {
             lease: Mutex::new(None),
             in_hand: Mutex::default(),
             shards_opened: Mutex::default(),
+            taken_over: Mutex::default(),
             evidence: EvidenceAges::default(),
             stale_since: Mutex::default(),
             telling: Mutex::default(),
             sending: Mutex::default(),
             watch: Mutex::default(),
-            back_office_rest: BackOfficeRest::default(),
+            back_office_rest: Rest::default(),
+            log_rest: Rest::default(),
             stopping: AtomicBool::new(false),
         })
     }

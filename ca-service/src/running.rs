@@ -73,13 +73,21 @@ impl CaRole {
         self.go_on()
     }
 
-    /// Leads, draws beacons, shows the key for commands, measures the evidence, renews responder certificates. In a restored store that
+    /// Leads, draws beacons, does what a lead begins with, shows the key for commands, measures the evidence, renews responder certificates. In a restored store that
     /// is not reconciled nobody leads; beacons are drawn all the same, so that revocations can be asked for.
     fn keep_house(&self) -> Result<(), CaFault> {
         if !self.lead()? {
             return self.draw_beacon_while_reconciling();
         }
-        let duties = [self.draw_beacon_if_due(), self.publish_command_key(), self.measure_evidence(), self.renew_own_responders()];
+        let duties = [
+            self.draw_beacon_if_due(),
+            self.take_over(),
+            self.publish_command_key(),
+            self.measure_evidence(),
+            self.measure_log_lateness(),
+            self.lift_what_waited().map(drop),
+            self.renew_own_responders(),
+        ];
         duties.into_iter().collect()
     }
 

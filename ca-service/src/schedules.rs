@@ -29,6 +29,8 @@ pub enum ScheduleName {
     RetryCommands,
     /// Test certificates are made anew before they end.
     TestCertificates,
+    /// This clock is compared with others.
+    CheckClock,
 }
 
 /// The word names nothing that is done regularly.
@@ -38,7 +40,7 @@ pub struct UnknownSchedule;
 
 impl ScheduleName {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Expire,
         Self::HoldDeadlines,
         Self::SecondLooks,
@@ -46,6 +48,7 @@ impl ScheduleName {
         Self::RetryNotices,
         Self::RetryCommands,
         Self::TestCertificates,
+        Self::CheckClock,
     ];
 
     /// The word in instructions, in the store and on the command line.
@@ -58,6 +61,7 @@ impl ScheduleName {
             Self::RetryNotices => "retry-notices",
             Self::RetryCommands => "retry-commands",
             Self::TestCertificates => "test-certificates",
+            Self::CheckClock => "check-clock",
         }
     }
 }
@@ -132,6 +136,7 @@ impl CaRole {
             ScheduleName::RetryNotices => self.tell_holders(),
             ScheduleName::RetryCommands => Ok(self.expire_commands()? + self.send_commands()?),
             ScheduleName::TestCertificates => self.renew_test_certificates(),
+            ScheduleName::CheckClock => self.check_clock(),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! How the CA role works.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ca_core::digest::Sha256Digest;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,12 @@ pub struct CaRoleSettings {
     pub responder_life: TimeDelta,
     /// How the life of certificates is looked after.
     pub life: LifeSettings,
+    /// For how long an event may wait for the log before nothing is issued and no hold is lifted any more.
+    pub log_max_lag: TimeDelta,
+    /// How far this clock may be from others before that is told.
+    pub clock_max_offset: TimeDelta,
+    /// Digests of the settings' topics: what is recorded of the settings with which this process leads. Empty: nothing is.
+    pub topics: BTreeMap<String, Sha256Digest>,
 }
 
 impl Default for CaRoleSettings {
@@ -32,6 +40,9 @@ impl Default for CaRoleSettings {
             card_crl_interval: Duration::from_secs(300),
             responder_life: TimeDelta::days(30),
             life: LifeSettings::default(),
+            log_max_lag: TimeDelta::seconds(60),
+            clock_max_offset: TimeDelta::seconds(5),
+            topics: BTreeMap::new(),
         }
     }
 }
@@ -75,6 +86,9 @@ pub struct ScheduleSettings {
     pub retry_commands: String,
     /// Test certificates that are missing or near their end are made anew. Default `0 5 * * * *`, hourly.
     pub test_certificates: String,
+    /// This clock is compared with the back office's and the database's; besides, whenever a process takes the lead. Default
+    /// `0 40 3 * * *`, daily.
+    pub check_clock: String,
 }
 
 impl Default for ScheduleSettings {
@@ -87,6 +101,7 @@ impl Default for ScheduleSettings {
             retry_notices: "15 * * * * *".to_owned(),
             retry_commands: "45 * * * * *".to_owned(),
             test_certificates: "0 5 * * * *".to_owned(),
+            check_clock: "0 40 3 * * *".to_owned(),
         }
     }
 }
@@ -102,6 +117,7 @@ impl ScheduleSettings {
             ScheduleName::RetryNotices => &self.retry_notices,
             ScheduleName::RetryCommands => &self.retry_commands,
             ScheduleName::TestCertificates => &self.test_certificates,
+            ScheduleName::CheckClock => &self.check_clock,
         }
     }
 }

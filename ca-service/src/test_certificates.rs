@@ -37,6 +37,9 @@ impl CaRole {
                 self.go_on()?;
                 let present = known.iter().find(|one| one.ca_key == issuer.ca_key().id() && one.status == status);
                 if self.is_test_due(issuer, status, present)? {
+                    if self.log_is_late()? {
+                        return Err(CaFault::LogLate);
+                    }
                     // Those of earlier key generations go with it: there is one for each kind and status.
                     let earlier = known.iter().filter(|one| one.status == status).map(|one| one.serial.clone()).collect();
                     self.make_test_certificate(issuer, status, earlier)?;

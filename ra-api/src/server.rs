@@ -86,6 +86,7 @@ mod tests {
     use ca_core::pseudonym::PseudonymKey;
     use chrono::{DateTime, TimeDelta, Utc};
     use schema::Database;
+    use schema::log_health::LogHealth;
 
     use super::*;
     use crate::decisions::Decisions;
@@ -117,10 +118,12 @@ mod tests {
         let (reader, writer, clock) = (database.reader(), database.writer(), Arc::new(SystemClock));
         let challenge_key = Arc::new(ChallengeKey::new(&[0; 32]));
         let decisions = Decisions::follow(reader.clone(), database.wake()).unwrap();
+        let log = LogHealth::new(reader.clone(), TimeDelta::days(1));
         let operators = OperatorParts {
             settings: OperatorSettings::default(),
             clock: clock.clone(),
             reader: reader.clone(),
+            log: log.clone(),
             writer: writer.clone(),
             instructions: Arc::clone(&instructions),
             challenge_key: Arc::clone(&challenge_key),
@@ -136,6 +139,7 @@ mod tests {
             challenge_key,
             evidence: Arc::new(NoEvidence),
             evidence_limits: EvidenceLimits { feed: day, card_crl: day, comparison: day },
+            log,
             decisions,
             reader,
             writer,

@@ -16,7 +16,7 @@ use ca_core::card::identity::KeyIdentifier;
 use ca_core::kind::CertificateKind;
 use ca_core::revocation::RevocationReason;
 use ca_core::serial::SerialNumber;
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use common::phones::OwnCas;
 use common::{AUDIENCE, Authority, Caller, Listener, Store, assert_described, challenge_on, patient, serve_holders_with, store, verifier};
 use ra_api::{CardStatusPlaces, EvidenceLimits, EvidencePlan, HolderSettings, NetworkEvidence, StatusSource};
@@ -31,7 +31,7 @@ use sandbox::phone::{
 use sandbox::reason::Reason;
 use schema::card_event::{CardChange, CardEvent, CardEventSource};
 use schema::testing::jpki;
-use schema::{Database, EventKind, EventPosition};
+use schema::{Database, EventKind, EventPosition, NewEvent};
 use serde_json::{Value, json};
 
 const CMS: &str = "application/cms";
@@ -84,7 +84,7 @@ impl House {
         let mut settings = HolderSettings { decision_wait_ms: trouble.decision_wait_ms.unwrap_or(300), ..HolderSettings::default() };
         settings.listener.requests_per_second = 0;
         let limits = EvidenceLimits { card_crl: if trouble.stale { TimeDelta::zero() } else { patient().card_crl }, ..patient() };
-        let listener = serve_holders_with(&store, &tls, settings, verifier, Arc::new(evidence), limits);
+        let listener = serve_holders_with(&store, &tls, settings, verifier, Arc::new(evidence), limits, TimeDelta::seconds(60));
         store.draw_beacon();
         Self { store, tls, office, listener }
     }
@@ -114,6 +114,50 @@ impl House {
         self.store.database.writer().write(|tx| tx.take_rejections()).unwrap();
         self.store.database.reader().events_after(EventPosition(0), 1_000).unwrap().into_iter().map(|event| event.kind).collect()
     }
+}
+
+/// Leaves an event: nobody here brings it into the log.
+fn leave_event(house: &House, at: DateTime<Utc>) {
+    let event = NewEvent::new(EventKind::ClockChecked, at, json!({}));
+    let emitted = house.store.database.writer().write(move |tx| {
+        tx.emit(event.clone());
+        Ok::<_, schema::StoreFault>(())
+    });
+    emitted.unwrap();
+}
+
+#[test]
+fn an_event_that_has_not_waited_for_long_stops_nothing() {
+    let house = House::new(&Trouble::default());
+    let (_, card) = house.card();
+    leave_event(&house, Utc::now() - TimeDelta::seconds(30));
+    assert_eq!(house.caller().post(APPLICATIONS, CMS, &house.application(&card, &house.challenge())).status, 202);
+    assert_eq!(house.caller().get("/health/ready").body, json!({"status": "ready"}));
+}
+
+#[test]
+fn while_events_wait_for_the_log_new_applications_are_refused_and_all_else_goes_on() {
+    let house = House::new(&Trouble::default());
+    let (_, card) = house.card();
+    let caller = house.caller();
+    let known = house.application(&card, &house.challenge());
+    assert_eq!(caller.post(APPLICATIONS, CMS, &known).status, 202);
+
+    leave_event(&house, Utc::now() - TimeDelta::seconds(61));
+    let answer = caller.post(APPLICATIONS, CMS, &house.application(&card, &house.challenge()));
+    assert_eq!((answer.status, answer.problem()), (503, "log_unavailable"), "{answer:?}");
+    assert!(!answer.header("retry-after").is_empty());
+    assert_described("post", APPLICATIONS, &answer);
+    assert_eq!(house.store.database.reader().accepted_application_ids(10).unwrap().len(), 1, "it is not stored");
+    // What came before is answered as before, and instructions are taken.
+    assert_eq!(caller.post(APPLICATIONS, CMS, &known).status, 202);
+    let end = HolderAction::End { certificates: CertificatesToEnd::All, reason: Reason::CessationOfOperation };
+    let instruction = build_instruction(AUDIENCE, &house.challenge(), Signer::from(&card.signature), &end).unwrap();
+    assert_eq!(caller.post("/v1/instructions", CMS, &instruction).status, 202);
+    let ready = caller.get("/health/ready");
+    assert_eq!((ready.status, &ready.body["status"]), (200, &json!("ready")));
+    assert!(ready.body["warnings"][0].as_str().unwrap().starts_with("log_unavailable: "), "{ready:?}");
+    assert_described("get", "/health/ready", &ready);
 }
 
 /// Refuses the first application that comes, as the CA role in another process would.

@@ -165,6 +165,9 @@ pub(crate) fn ca_role(
             card_crl_interval: Duration::from_secs(ca.card_crl_seconds.into()),
             responder_life: chrono::Duration::days(ca.responder_days.into()),
             life: ca.life(),
+            log_max_lag: installation.settings.log.max_lag(),
+            clock_max_offset: chrono::Duration::seconds(installation.settings.clock.max_offset_seconds.into()),
+            topics: installation.settings.topic_digests(&installation.policies)?,
         },
         owner: format!("{}-{}", std::process::id(), hex::encode(rand_octets()?)),
     });

@@ -15,7 +15,7 @@ use ra_api::{
     StatusSource, holder_tls, operator_tls, serve_holders, serve_operators,
 };
 
-use super::telemetry::Readiness;
+use super::telemetry::{Readiness, log_health};
 use super::{ServerMaker, authority};
 use crate::failure::Failure;
 use crate::installation::{Installation, read_file};
@@ -48,6 +48,7 @@ pub(super) fn servers(
             settings: topic.limits.clone(),
             clock: Arc::new(SystemClock),
             reader: database.reader(),
+            log: log_health(installation),
             writer: database.writer(),
             instructions: shared.instructions,
             challenge_key: shared.challenge_key,
@@ -100,6 +101,7 @@ fn holder_api(installation: &Installation, shared: &Shared) -> Result<HolderApi,
         challenge_key: Arc::clone(&shared.challenge_key),
         evidence: Arc::new(NetworkEvidence::new(authority::back_office(installation)?, status, plan)),
         evidence_limits: evidence_limits(installation),
+        log: log_health(installation),
         decisions: shared.decisions.clone(),
     };
     HolderApi::new(parts).map_err(|refusal| Failure::settings(format!("ra.limits: {refusal}")))

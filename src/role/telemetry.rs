@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use ca_core::clock::{Clock as _, SystemClock};
+use chrono::SecondsFormat;
 use crl_publisher::{CrlSettings, Shelf};
 use metrics_exporter_prometheus::PrometheusHandle;
 use schema::Reader;
+use schema::log_health::LogHealth;
 use serde_json::json;
 
 use super::ServerMaker;
+use crate::installation::Installation;
 
 /// Whether a part can do its work; else a word on what is missing.
 pub(super) type Readiness = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
@@ -31,12 +34,26 @@ pub(super) fn crl_warnings(reader: Reader, settings: CrlSettings, shelf: Arc<She
     })
 }
 
+/// Whether the log is written.
+pub(super) fn log_health(installation: &Installation) -> LogHealth {
+    LogHealth::new(installation.database.reader(), installation.settings.log.max_lag())
+}
+
+/// That nothing is issued because events wait for the log.
+pub(super) fn log_warnings(log: LogHealth) -> Warnings {
+    Box::new(move || {
+        let since = log.late_since(SystemClock.now()).ok().flatten();
+        let warning = |since| format!("log_unavailable: events have waited for the log since {since}; nothing is issued and no hold is lifted");
+        since.map(|since| warning(since.to_rfc3339_opts(SecondsFormat::Secs, true))).into_iter().collect()
+    })
+}
+
 /// The server.
 pub(super) fn server(
     listener: TcpListener,
     metrics: Option<PrometheusHandle>,
     readiness: Vec<Readiness>,
-    warnings: Option<Warnings>,
+    warnings: Vec<Warnings>,
 ) -> ServerMaker {
     Box::new(move || {
         let (metrics, readiness) = (web::Data::new(metrics), web::Data::from(Arc::new(Health { readiness, warnings })));
@@ -64,13 +81,14 @@ async fn live() -> HttpResponse {
 /// What is asked about.
 struct Health {
     readiness: Vec<Readiness>,
-    warnings: Option<Warnings>,
+    warnings: Vec<Warnings>,
 }
 
 async fn ready(health: web::Data<Health>) -> HttpResponse {
     let look = move || {
         let missing: Vec<String> = health.readiness.iter().filter_map(|check| check().err()).collect();
-        (missing, health.warnings.as_ref().map(|warnings| warnings()).unwrap_or_default())
+        let warnings: Vec<String> = health.warnings.iter().flat_map(|warnings| warnings()).collect();
+        (missing, warnings)
     };
     match web::block(look).await {
         Ok((missing, warnings)) if missing.is_empty() && warnings.is_empty() => HttpResponse::Ok().json(json!({ "status": "ready" })),

@@ -33,6 +33,7 @@ pub(super) fn contradictions(settings: &Settings) -> Vec<String> {
     );
     demand(!settings.ra.name.is_empty(), "ra.name: must not be empty, applications are made for it");
     demand((1..=1_000).contains(&settings.ca.batch), "ca.batch: from 1 to 1000");
+    demand((1..=3_600).contains(&settings.clock.max_offset_seconds), "clock.max_offset_seconds: from 1 to 3600");
     demand(settings.ca.feed_seconds >= 1, "ca.feed_seconds: at least 1");
     demand(settings.ca.card_crl_seconds >= 1, "ca.card_crl_seconds: at least 1");
     demand((3..=365).contains(&settings.ca.responder_days), "ca.responder_days: from 3 to 365");

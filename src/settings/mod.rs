@@ -4,6 +4,7 @@
 //! variable (`TSUNAGI__STORE__URL` sets `store.url`).
 
 mod check;
+mod digests;
 mod topics;
 mod words;
 
@@ -17,7 +18,7 @@ use push::PushSettings;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::topics::{
-    BackOfficeTopic, CaTopic, CardTopic, OperatorsTopic, Pkcs11Topic, RaTopic, ShippedLifecycle, StatusTopic, StoreTopic, TelemetryTopic,
+    BackOfficeTopic, CaTopic, CardTopic, ClockTopic, OperatorsTopic, Pkcs11Topic, RaTopic, ShippedLifecycle, StatusTopic, StoreTopic, TelemetryTopic,
 };
 
 /// The file's name where only a directory is given.
@@ -63,6 +64,9 @@ pub(crate) struct Settings {
     /// How commands reach phones; without it they wait until the phones ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) push: Option<PushSettings>,
+    /// This machine's clock.
+    #[serde(default)]
+    pub(crate) clock: ClockTopic,
     /// Logs, metrics, health.
     #[serde(default)]
     pub(crate) telemetry: TelemetryTopic,

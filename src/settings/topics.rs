@@ -281,6 +281,20 @@ impl CardTopic {
     }
 }
 
+/// This machine's clock.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ClockTopic {
+    /// How far it may be from the back office's and the database's before that is told, in seconds.
+    pub(crate) max_offset_seconds: u32,
+}
+
+impl Default for ClockTopic {
+    fn default() -> Self {
+        Self { max_offset_seconds: 5 }
+    }
+}
+
 /// Logs, metrics, health.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -7,6 +7,7 @@ mod attacks;
 mod cards;
 mod instructions;
 mod latency;
+mod log;
 mod mass;
 mod notices;
 mod phones;

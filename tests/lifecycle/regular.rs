@@ -24,7 +24,9 @@ on_each_database! {
         assert_eq!(next.role.run_schedules().unwrap(), []);
         for record in rooms.reader.schedules().unwrap() {
             assert!(record.last_finished_at >= record.last_started_at, "{record:?}");
-            assert_eq!(record.last_outcome.as_deref(), Some("0 done"));
+            // There are as many clocks to compare with as there are other machines.
+            let done = if record.name == "check-clock" { 1 + usize::from(store.is_postgres()) } else { 0 };
+            assert_eq!(record.last_outcome, Some(format!("{done} done")), "{}", record.name);
         }
     }
 

@@ -1,11 +1,13 @@
 //! A process of the CA role, driven step by step instead of by its threads.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
 use back_office::BackOffice;
 use ca_core::clock::Clock as _;
+use ca_core::digest::Sha256Digest;
 use ca_core::issuer::{Issuer, create_responder_certificate};
 use ca_core::ocsp::StatusWitness;
 use ca_core::signer::Signer;
@@ -43,6 +45,10 @@ pub struct CaWish {
     pub shards: NonZeroU16,
     pub lifecycle: Arc<LifecyclePolicy>,
     pub life: LifeSettings,
+    /// For how long events may wait for the log: for ever, unless a test has one.
+    pub log_max_lag: TimeDelta,
+    /// Digests of its settings.
+    pub topics: BTreeMap<String, Sha256Digest>,
 }
 
 impl CaWish {
@@ -59,6 +65,8 @@ impl CaWish {
             shards: NonZeroU16::MIN,
             lifecycle: Arc::new(LifecyclePolicy::jpki().unwrap()),
             life: LifeSettings::default(),
+            log_max_lag: TimeDelta::days(36_500),
+            topics: BTreeMap::new(),
         }
     }
 }
@@ -100,6 +108,9 @@ impl Ca {
                 card_crl_interval: Duration::from_secs(60),
                 responder_life: TimeDelta::days(30),
                 life: wish.life,
+                log_max_lag: wish.log_max_lag,
+                clock_max_offset: TimeDelta::seconds(5),
+                topics: wish.topics,
             },
             owner: wish.name,
         })

@@ -20,7 +20,7 @@ use schema::instruction::{InstructionForm, StoredInstruction};
 
 use self::holder::CardSigned;
 use self::refused::{Refused, RefusedInstruction};
-pub(crate) use self::rest::BackOfficeRest;
+pub(crate) use self::rest::Rest;
 use self::work::{Signed, Verified};
 use crate::CaFault;
 use crate::role::CaRole;
@@ -34,6 +34,10 @@ enum Judged {
     Verified(Box<Verified>),
     /// Whose card signed it is still to be asked.
     CardSigned(CardSigned),
+    /// A lift that is in order, and waits for the log from now on.
+    Deferred(Box<Verified>),
+    /// A lift that waits for the log already.
+    Waits,
     /// It is refused.
     Refused(RefusedInstruction),
 }
@@ -59,6 +63,7 @@ impl Judged {
 struct Sorted {
     verified: Vec<Verified>,
     card_signed: Vec<CardSigned>,
+    deferred: Vec<Verified>,
     refused: Vec<RefusedInstruction>,
 }
 
@@ -67,6 +72,8 @@ impl Sorted {
         match judged {
             Judged::Verified(work) => self.verified.push(*work),
             Judged::CardSigned(work) => self.card_signed.push(work),
+            Judged::Deferred(work) => self.deferred.push(*work),
+            Judged::Waits => {}
             Judged::Refused(refusal) => self.refused.push(refusal),
         }
     }
@@ -74,7 +81,8 @@ impl Sorted {
 
 impl CaRole {
     /// Takes up the instructions that wait, and decides them; how many were decided. What needs the back office comes last, and waits
-    /// while there is no answer: a loss report must not.
+    /// while there is no answer: a loss report must not. Lifts wait while the log cannot be written: each is found in order first, and
+    /// its challenge spent, so that however long it waits it need not be given again.
     pub fn take_instructions(&self) -> Result<usize, CaFault> {
         self.take_those_waiting(None)
     }
@@ -87,15 +95,17 @@ impl CaRole {
     }
 
     fn take_those_waiting(&self, nobody_led_since: Option<DateTime<Utc>>) -> Result<usize, CaFault> {
-        let mut after = self.back_office_rest.up_to(self.clock.now()).unwrap_or_default();
+        let now = self.clock.now();
+        let mut after = self.back_office_rest.up_to(now).max(self.log_rest.up_to(now)).unwrap_or_default();
         let mut failed = None;
         loop {
             let waiting = self.reader.waiting_instructions(after, PAGE)?;
             let Some(last) = waiting.last() else { return failed.map_or(Ok(0), Err) };
             after = last.row;
             match self.take_page(waiting, nobody_led_since) {
-                // All of it waits for the back office: it hides what comes behind it no more.
-                Ok(0) => self.back_office_rest.note(after),
+                // All of it waits for the back office or the log: it hides what comes behind it no more.
+                Ok(0) if self.back_office_rest.up_to(self.clock.now()).is_some() => self.back_office_rest.note(after),
+                Ok(0) => self.log_rest.note(after),
                 Ok(decided) => return failed.map_or(Ok(decided), Err),
                 Err(fault) => failed = Some(fault),
             }
@@ -166,22 +176,24 @@ impl CaRole {
 
     /// Carries out what can be, each instruction in a transaction of its own, and then refuses the others; how many there were.
     fn decide(&self, sorted: Sorted) -> Result<usize, CaFault> {
-        let Sorted { verified, mut refused, card_signed: _ } = sorted;
-        let count = verified.len() + refused.len();
+        let Sorted { verified, deferred, mut refused, card_signed: _ } = sorted;
+        let count = verified.len() + deferred.len() + refused.len();
         let lease = self.current_lease()?;
-        let mut pending = Vec::with_capacity(verified.len());
-        for work in verified {
+        let mut pending = Vec::with_capacity(verified.len() + deferred.len());
+        let verified = verified.into_iter().map(|work| (work, false));
+        for (work, is_deferred) in verified.chain(deferred.into_iter().map(|work| (work, true))) {
             let (lease, policy, now) = (lease.clone(), self.lifecycle.clone(), self.clock.now());
             let (digest, signed) = (work.digest, work.signed.clone());
             let answer = self.writer.submit(move |tx| {
                 tx.check_lease(&lease)?;
-                work.carry_out(tx, &policy, now)
+                if is_deferred { work.defer(tx, now) } else { work.carry_out(tx, &policy, now) }
             });
-            pending.push((digest, signed, answer));
+            pending.push((digest, signed, is_deferred, answer));
         }
         let mut failed = None;
-        for (digest, signed, answer) in pending {
+        for (digest, signed, is_deferred, answer) in pending {
             match answer.wait() {
+                Ok(()) if is_deferred => tracing::info!(instruction = %digest, "a lift waits for the log"),
                 Ok(()) => metrics::counter!("tsunagi_ca_instructions_done_total").increment(1),
                 // By a process that led before: there is nothing left to do.
                 Err(WriteError::Refused(refusal)) if refusal.is_already_decided() => {}

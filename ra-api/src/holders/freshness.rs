@@ -1,9 +1,10 @@
 //! Whether anything can be issued now: stale evidence refuses issuance (NIST SP 800-157r1 section 2.4), and so does a store that was
-//! restored and is not reconciled.
+//! restored and is not reconciled, and a log that cannot be written.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use schema::Reader;
 use schema::channel::Channel;
+use schema::log_health::LogHealth;
 
 use crate::problem::Problem;
 use crate::store;
@@ -25,16 +26,17 @@ pub struct EvidenceLimits {
 /// Looks how old the news are.
 pub(crate) struct Freshness {
     limits: [(Channel, TimeDelta); 3],
+    log: LogHealth,
 }
 
 impl Freshness {
-    pub(crate) fn new(limits: &EvidenceLimits) -> Self {
+    pub(crate) fn new(limits: &EvidenceLimits, log: LogHealth) -> Self {
         let EvidenceLimits { feed, card_crl, comparison } = *limits;
-        Self { limits: [(Channel::Feed, feed), (Channel::CardCrl, card_crl), (Channel::Comparison, comparison)] }
+        Self { limits: [(Channel::Feed, feed), (Channel::CardCrl, card_crl), (Channel::Comparison, comparison)], log }
     }
 
-    /// Refuses if one of the ways has been silent for too long, or nothing is issued from this store at all: whoever applies may come
-    /// again. Blocks.
+    /// Refuses if one of the ways has been silent for too long, if events wait for the log, or if nothing is issued from this store at
+    /// all: whoever applies may come again. Blocks.
     pub(crate) fn check(&self, reader: &Reader, now: DateTime<Utc>) -> Result<(), Problem> {
         let state = reader.store_state().map_err(|fault| store::problem("asking whether the store is reconciled", &fault))?;
         if state.reconciling_since.is_some() {
@@ -44,6 +46,16 @@ impl Freshness {
                  sent again.",
             )
             .retry_after(300));
+        }
+        let late = self.log.late_since(now).map_err(|fault| store::problem("asking whether the log is written", &fault))?;
+        if let Some(since) = late {
+            tracing::error!(%since, "events wait for the log, and nothing is issued meanwhile");
+            return Err(Problem::new(
+                "log_unavailable",
+                "What happens here cannot be put on record at the moment, and nothing is issued before that is so again. The same \
+                 application may be sent again.",
+            )
+            .retry_after(30));
         }
         for (channel, limit) in self.limits {
             let last = reader.last_success(channel).map_err(|fault| store::problem("asking how old the news of cards are", &fault))?;

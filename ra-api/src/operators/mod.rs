@@ -20,6 +20,7 @@ use ca_core::application::challenge::ChallengeKey;
 use ca_core::clock::Clock;
 use ca_core::instruction::InstructionVerifier;
 use ca_core::pseudonym::PseudonymKey;
+use schema::log_health::LogHealth;
 use schema::{Reader, Writer};
 
 pub(crate) use access::{Access, admit};
@@ -57,6 +58,8 @@ pub struct OperatorParts {
     pub clock: Arc<dyn Clock>,
     /// The store, for reading.
     pub reader: Reader,
+    /// Whether the log is written.
+    pub log: LogHealth,
     /// The store, for writing.
     pub writer: Writer,
     /// Whose instructions count.
@@ -128,7 +131,7 @@ impl OperatorApi {
             state: Data::new(state),
             challenges: Data::from(challenges),
             instructions: Data::new(instructions),
-            health: Data::new(Health { reader: parts.reader, clock: parts.clock, beacons: None }),
+            health: Data::new(Health { reader: parts.reader, clock: parts.clock, beacons: None, log: parts.log }),
             edge: Edge::new("operators", &settings.listener),
             listener: settings.listener,
         })

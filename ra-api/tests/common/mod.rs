@@ -24,6 +24,7 @@ use ra_api::{
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
 use sandbox::instruction::{Instruction, Signer};
 use sandbox::keys::Key;
+use schema::log_health::LogHealth;
 use schema::{Database, OpenOptions, StoreFault};
 use serde_json::Value;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
@@ -182,8 +183,11 @@ pub fn verifier(authorities: CardAuthorities) -> Arc<ApplicationVerifier> {
     Arc::new(ApplicationVerifier::new(policy, authorities, Vec::new(), AUDIENCE.to_owned()))
 }
 
+/// Nobody writes a log here, and nobody waits for one.
+pub const NO_LOG: TimeDelta = TimeDelta::days(36_500);
+
 pub fn serve_holders(store: &Store, tls: &Authority, settings: HolderSettings) -> Listener {
-    serve_holders_with(store, tls, settings, verifier(CardAuthorities::default()), Arc::new(NoEvidence), patient())
+    serve_holders_with(store, tls, settings, verifier(CardAuthorities::default()), Arc::new(NoEvidence), patient(), NO_LOG)
 }
 
 pub fn serve_holders_with(
@@ -193,6 +197,7 @@ pub fn serve_holders_with(
     verifier: Arc<ApplicationVerifier>,
     evidence: Arc<dyn EvidenceSource>,
     evidence_limits: EvidenceLimits,
+    log_limit: TimeDelta,
 ) -> Listener {
     settings.listener.workers = 1;
     let database = &store.database;
@@ -206,6 +211,7 @@ pub fn serve_holders_with(
         challenge_key: Arc::new(challenge_key()),
         evidence,
         evidence_limits,
+        log: LogHealth::new(database.reader(), log_limit),
         decisions: Decisions::follow(database.reader(), database.wake()).unwrap(),
     })
     .unwrap();
@@ -225,6 +231,7 @@ pub fn serve_operators(store: &Store, tls: &Authority, operators: &Authority) ->
         settings,
         clock: Arc::new(SystemClock),
         reader: database.reader(),
+        log: LogHealth::new(database.reader(), NO_LOG),
         writer: database.writer(),
         instructions: instructions(store, &verifier(CardAuthorities::default()), Some(operators)),
         challenge_key: Arc::new(challenge_key()),
