@@ -1,5 +1,6 @@
 //! Served processes killed by SIGKILL at random moments while people apply, report losses, change phones and lose cards: nothing
-//! acknowledged is lost, nothing half done is seen, and every queue drains afterwards.
+//! acknowledged is lost, nothing half done is seen, every queue drains afterwards, and the issuance log never loses, doubles or
+//! reorders an event, shrinks or forks.
 //!
 //! A few kills for each database, or as many as `TSUNAGI_TEST_KILLS` says: `scripts/soak`.
 
@@ -7,6 +8,7 @@
 
 mod household;
 mod ledger;
+mod log;
 mod messages;
 #[path = "../rooms/never.rs"]
 mod never;
@@ -39,9 +41,11 @@ support::on_each_database! {
             let town = &town;
             let mut people: Vec<_> = (0..HOUSEHOLDS).map(|number| scope.spawn(move || household::live(town, number))).collect();
             people.push(scope.spawn(|| town.watch_the_status()));
+            people.push(scope.spawn(|| town.log.watch(town)));
             for number in 1..=kills {
                 processes.kill_one_of(number, || people.iter().any(thread::ScopedJoinHandle::is_finished));
                 verdict::nothing_half_done(&town.installation.reader());
+                town.log.nothing_is_lost_doubled_or_reordered(&town.installation.reader());
                 processes.restart(number, kills);
             }
         });

@@ -11,6 +11,7 @@ use sandbox::kind::Kind;
 use sandbox::relying_party::{OcspWish, Status, ask_ocsp};
 
 use crate::ledger::{Issued, Ledger};
+use crate::log::LogWatch;
 use crate::support::{Installation, Store};
 
 /// What the RA is called in everything that is signed.
@@ -42,6 +43,7 @@ pub(crate) struct Town {
     pub(crate) installation: Installation,
     pub(crate) push: PushService,
     pub(crate) ledger: Ledger,
+    pub(crate) log: LogWatch,
     /// Set when everybody is to finish what they do, and leave off.
     pub(crate) stop: AtomicBool,
     /// Set where a defect was found: whoever waits for anything need not wait any more.
@@ -55,8 +57,9 @@ impl Town {
         let mut installation = Installation::prepare(store);
         let push = installation.push_service();
         SETTINGS.iter().for_each(|(key, value)| installation.set(key, value));
+        let log = LogWatch::over(&mut installation);
         let (stop, lost) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { store, installation, push, ledger: Ledger::default(), stop, lost, authorities: OnceLock::new() }
+        Self { store, installation, push, ledger: Ledger::default(), log, stop, lost, authorities: OnceLock::new() }
     }
 
     /// Waits until the processes serve, and has the back office push to them.

@@ -36,6 +36,8 @@ const QUEUES: &[(&str, &str)] = &[
     ("results not judged", "SELECT count(*) FROM device_command_result WHERE taken_at IS NULL"),
     ("commands never sent", "SELECT count(*) FROM device_command WHERE state = 1"),
     ("second looks", "SELECT count(*) FROM link WHERE second_look_at IS NOT NULL"),
+    ("events without a leaf", "SELECT c.position - h.position FROM event_counter AS c CROSS JOIN log_head AS h"),
+    ("leaves under no note", "SELECT size - note_size FROM log_head"),
     ("followers behind", "SELECT 2 - count(*) FROM follower JOIN event_counter ON follower.position = event_counter.position"),
 ];
 
@@ -56,6 +58,7 @@ pub(crate) fn pass(town: &Town, processes: &Processes<'_>) {
     let certificates = certificates(&reader);
     promises_are_kept(town, &reader, &certificates);
     relying_parties_see_it(town, &certificates);
+    town.log.pass(town);
     let notices = town.installation.back_office.notices();
     holders_were_told(&notices, &reader, &certificates);
     let (middle, longest) = processes.recovery();
