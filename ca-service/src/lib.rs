@@ -20,6 +20,7 @@ mod leader;
 mod log;
 mod log_lateness;
 mod notices;
+mod purging;
 mod reconciliation;
 mod responder;
 mod role;
@@ -46,7 +47,7 @@ pub use self::role::{CaRole, CaRoleParts, CaRoleRefusal, CardStatusSource, CrlLo
 pub use self::schedules::{ScheduleName, UnknownSchedule};
 pub use self::settings::{
     CaRoleSettings, DeviceCommandSettings, EvidenceLimits, LifeSettings, LifeSettingsRefusal, MassSettings, NoticeSettings,
-    ScheduleSettings, SecondLookSettings, TestCertificateSettings,
+    RetentionSettings, ScheduleSettings, SecondLookSettings, TestCertificateSettings,
 };
 pub use self::steps::{IssuanceStep, NoSteps, Steps};
 pub use self::timetable::{Timetable, TimetableRefusal};

@@ -31,6 +31,8 @@ pub enum ScheduleName {
     TestCertificates,
     /// This clock is compared with others.
     CheckClock,
+    /// What was kept long enough is purged.
+    Purge,
 }
 
 /// The word names nothing that is done regularly.
@@ -40,7 +42,7 @@ pub struct UnknownSchedule;
 
 impl ScheduleName {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Expire,
         Self::HoldDeadlines,
         Self::SecondLooks,
@@ -49,6 +51,7 @@ impl ScheduleName {
         Self::RetryCommands,
         Self::TestCertificates,
         Self::CheckClock,
+        Self::Purge,
     ];
 
     /// The word in instructions, in the store and on the command line.
@@ -62,6 +65,7 @@ impl ScheduleName {
             Self::RetryCommands => "retry-commands",
             Self::TestCertificates => "test-certificates",
             Self::CheckClock => "check-clock",
+            Self::Purge => "purge",
         }
     }
 }
@@ -137,6 +141,7 @@ impl CaRole {
             ScheduleName::RetryCommands => Ok(self.expire_commands()? + self.send_commands()?),
             ScheduleName::TestCertificates => self.renew_test_certificates(),
             ScheduleName::CheckClock => self.check_clock(),
+            ScheduleName::Purge => self.purge(),
         }
     }
 }

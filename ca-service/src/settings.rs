@@ -65,6 +65,8 @@ pub struct LifeSettings {
     pub notices: NoticeSettings,
     /// Certificates with which relying parties try their checks.
     pub test_certificates: TestCertificateSettings,
+    /// How long records are kept.
+    pub retention: RetentionSettings,
 }
 
 /// When what is done regularly is done: six fields each, *seconds first* (second minute hour day-of-month month day-of-week;
@@ -89,6 +91,8 @@ pub struct ScheduleSettings {
     /// This clock is compared with the back office's and the database's; besides, whenever a process takes the lead. Default
     /// `0 40 3 * * *`, daily.
     pub check_clock: String,
+    /// What was kept for `ca.retention.years` is purged. Default `0 45 17 * * *`, daily (2:45 in Japan).
+    pub purge: String,
 }
 
 impl Default for ScheduleSettings {
@@ -102,6 +106,7 @@ impl Default for ScheduleSettings {
             retry_commands: "45 * * * * *".to_owned(),
             test_certificates: "0 5 * * * *".to_owned(),
             check_clock: "0 40 3 * * *".to_owned(),
+            purge: "0 45 17 * * *".to_owned(),
         }
     }
 }
@@ -118,6 +123,7 @@ impl ScheduleSettings {
             ScheduleName::RetryCommands => &self.retry_commands,
             ScheduleName::TestCertificates => &self.test_certificates,
             ScheduleName::CheckClock => &self.check_clock,
+            ScheduleName::Purge => &self.purge,
         }
     }
 }
@@ -213,6 +219,21 @@ impl Default for TestCertificateSettings {
     }
 }
 
+/// How long records are kept: the card-signed applications, the certificates, what became of them, and the content of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionSettings {
+    /// The years after a certificate's end for which they are kept; then they are purged. Default 10, as the practice of JPKI has it; 0:
+    /// nothing is ever purged.
+    pub years: u32,
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        Self { years: 10 }
+    }
+}
+
 /// The settings contradict each other or a limit. Keys are named from the topic on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LifeSettingsRefusal {
@@ -260,6 +281,7 @@ impl LifeSettings {
             ("notices.backoff.first_seconds", notices.backoff.first_seconds, 1, 86_400),
             ("notices.backoff.longest_seconds", notices.backoff.longest_seconds, 1, 2_592_000),
             ("test_certificates.life_days", self.test_certificates.life_days, 1, 365),
+            ("retention.years", self.retention.years, 0, 100),
         ];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {

@@ -52,6 +52,7 @@ pub mod log_health;
 pub mod lookup;
 mod migrations;
 pub mod notice;
+pub mod purge;
 pub mod reader;
 pub mod rejection;
 pub mod schedule;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use back_office::{CardStatusSettings, ConnectionSettings};
 use ca_core::kind::CertificateKind;
 use ca_service::{
-    DeviceCommandSettings, EvidenceLimits, LifeSettings, MassSettings, NoticeSettings, ScheduleSettings, SecondLookSettings,
+    DeviceCommandSettings, EvidenceLimits, LifeSettings, MassSettings, NoticeSettings, RetentionSettings, ScheduleSettings, SecondLookSettings,
     TestCertificateSettings,
 };
 use clap::ValueEnum;
@@ -152,6 +152,9 @@ pub(crate) struct CaTopic {
     /// Certificates with which relying parties try their checks.
     #[serde(default)]
     pub(crate) test_certificates: TestCertificateSettings,
+    /// How long records are kept.
+    #[serde(default)]
+    pub(crate) retention: RetentionSettings,
 }
 
 impl CaTopic {
@@ -165,6 +168,7 @@ impl CaTopic {
             device_commands: self.device_commands.clone(),
             notices: self.notices.clone(),
             test_certificates: self.test_certificates.clone(),
+            retention: self.retention.clone(),
         }
     }
 

@@ -50,10 +50,13 @@ pub(crate) const CA: usize = 1;
 pub(crate) const STATUS: usize = 2;
 
 /// Every table; a test sees to that.
-const TABLES: [&str; 42] = [
+const TABLES: [&str; 51] = [
     "__diesel_schema_migrations",
     "application",
     "application_evidence",
+    "audit_evidence_chunk",
+    "audit_export",
+    "audit_export_part",
     "batch",
     "beacon",
     "ca_key",
@@ -69,6 +72,8 @@ const TABLES: [&str; 42] = [
     "crl",
     "crl_chunk",
     "crl_shard",
+    "deferred_instruction",
+    "deferred_lift",
     "device",
     "device_command",
     "device_command_certificate",
@@ -84,15 +89,44 @@ const TABLES: [&str; 42] = [
     "issuance_intent",
     "lease",
     "link",
+    "log_head",
+    "log_leaf",
+    "log_tile",
     "lookup",
     "notice",
     "rejection",
     "responder",
     "revocation_latency",
     "schedule",
+    "settings_topic",
     "spent_challenge",
     "store_meta",
     "test_certificate",
+];
+
+/// What the CA role may remove: what is over, and what is purged.
+const OVER: [&str; 21] = [
+    "application_evidence",
+    "audit_evidence_chunk",
+    "audit_export_part",
+    "beacon",
+    "card_crl",
+    "card_event_inbox",
+    "card_state",
+    "certificate_body",
+    "crl_chunk",
+    "deferred_lift",
+    "device",
+    "device_command",
+    "device_command_certificate",
+    "device_command_result",
+    "event",
+    "hold",
+    "link",
+    "lookup",
+    "notice",
+    "rejection",
+    "settings_topic",
 ];
 
 #[test]
@@ -108,7 +142,7 @@ fn nobody_but_the_owner_deletes_anything_but_what_is_over() {
     let users = Users::new();
     for user in [RA, CA, STATUS] {
         for table in TABLES {
-            let over = ["beacon", "rejection", "hold", "crl_chunk"].contains(&table);
+            let over = OVER.contains(&table);
             assert_eq!(users.may(user, &format!("DELETE FROM {table} WHERE false")), user == CA && over, "{user} {table}");
             assert!(!users.may(user, &format!("TRUNCATE {table}")));
         }
@@ -164,11 +198,16 @@ fn the_status_user_writes_nothing_and_sees_no_holder_card_or_phone() {
             "forgotten_revocation",
             "revocation_latency",
             "test_certificate",
+            "log_head",
+            "log_leaf",
+            "log_tile",
         ];
         assert_eq!(users.may(STATUS, &format!("SELECT 1 FROM {table}")), told.contains(&table), "{table}");
     }
     assert!(!users.may(STATUS, "SELECT holder FROM certificate"));
     assert!(users.may(STATUS, "SELECT serial, state FROM certificate"));
+    assert!(users.may(STATUS, "SELECT leaf, commitment FROM log_leaf"));
+    assert!(!users.may(STATUS, "SELECT salt FROM log_leaf") && !users.may(STATUS, "SELECT position FROM log_leaf"));
     assert!(!users.may(STATUS, "UPDATE event_counter SET position = 1"));
 }
 
@@ -243,6 +282,8 @@ fn the_ra_user_reads_only_what_its_answers_need() {
         "crl",
         "crl_chunk",
         "crl_shard",
+        "deferred_instruction",
+        "deferred_lift",
         "device_command_result",
         "feed_cursor",
         "follower",
@@ -253,12 +294,37 @@ fn the_ra_user_reads_only_what_its_answers_need() {
         "notice",
         "rejection",
         "responder",
+        "settings_topic",
         "spent_challenge",
     ];
     for table in TABLES {
         assert_eq!(users.may(RA, &format!("SELECT 1 FROM {table}")), !unread.contains(&table), "{table}");
     }
     assert!(!users.may(RA, "SELECT push_token FROM device"));
+}
+
+#[test]
+fn the_ca_user_changes_of_the_log_only_what_grows_and_what_is_purged() {
+    let users = Users::new();
+    for allowed in [
+        "UPDATE log_leaf SET position = NULL, salt = NULL, absent = 1 WHERE false",
+        "UPDATE log_tile SET hashes = hashes WHERE false",
+        "UPDATE log_head SET size = size WHERE false",
+        "UPDATE audit_export SET state = state WHERE false",
+    ] {
+        assert!(users.may(CA, allowed), "{allowed}");
+    }
+    for forbidden in [
+        "UPDATE log_leaf SET commitment = commitment",
+        "UPDATE log_leaf SET leaf = leaf",
+        "UPDATE log_tile SET number = number",
+        "UPDATE event SET at = at",
+        "UPDATE audit_export SET from_leaf = from_leaf",
+        "UPDATE audit_export_part SET detail = detail",
+        "UPDATE audit_evidence_chunk SET octets = octets",
+    ] {
+        assert!(!users.may(CA, forbidden), "{forbidden}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod applications;
+mod audit_exports;
 mod batches;
 mod bulk;
 mod cards;
@@ -18,8 +19,10 @@ mod histories;
 mod instructions;
 mod issuing;
 mod leases;
+mod leaves;
 mod notices;
 mod populations;
+mod purges;
 mod races;
 mod reading;
 mod restored;
@@ -27,10 +30,12 @@ mod restored;
 mod roles;
 mod schedules;
 mod scopes;
+mod searches;
 mod serving;
 mod snapshots;
 mod statuses;
 mod sweeps;
+mod telling;
 mod test_certificates;
 mod upgrades;
 mod versions;
