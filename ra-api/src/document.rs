@@ -35,10 +35,12 @@ use crate::view::{ByView, CertificateName, CertificateView, CommandView, DeviceV
     paths(
         ask_for_challenge, apply, ask_for_outcome, ask_for_receipts, ask_for_commands, take_command_result, list_command_keys, instruct,
         ask_for_instruction, report_key_compromise, receive_card_events, tell_history, show_holder, list_devices, show_device,
-        list_schedules, tell_latency, show_batch, dry_run, look_up, give_pseudonyms, describe, live, ready
+        list_schedules, tell_latency, show_batch, dry_run, look_up, give_pseudonyms, list_exports, show_export,
+        fetch_export_file, search_log, describe, live, ready
     ),
     components(schemas(
-        About, AcceptedAnswer, BatchAnswer, ByView, CardEventBody, CardEventsAnswer, CardEventsBody, CertificateAnswer, CertificateName,
+        About, AcceptedAnswer, BatchAnswer, ByView, CertificateQuestion, ExportAnswer, ExportFileView, ExportPartView, ExportsAnswer, FoundEvent,
+        SearchAnswer, SearchBody, CardEventBody, CardEventsAnswer, CardEventsBody, CertificateAnswer, CertificateName,
         CertificateView, ChallengeAnswer, CommandAnswer, CommandKeyAnswer, CommandKeysAnswer, CommandResult, CommandResultAnswer,
         CommandResultBody, CommandView, CommandsAnswer, DeviceAnswer, DeviceView, DevicesAnswer, EvidenceView, FoundCertificate,
         HealthAnswer, HistoryAnswer, HoldView, HolderAnswer, HolderQuestion, InstructionAnswer, IssuedAnswer, LeftBehindAnswer,

@@ -56,23 +56,26 @@ impl CaRole {
 
 /// Why this range is not exported, if it is not.
 fn refuse(asked: &AuditExport, from: u64, to: u64, size: u64) -> Option<Refused> {
-    let told = |code, detail| Some(Refused { code, detail });
     if let Some(previous) = asked.previous_size.filter(|previous| *previous > size) {
         // Whoever holds a checkpoint of it holds the proof that something was taken away.
-        return told("log_shrunk", format!("the log has {size} leaves under its checkpoint, fewer than the {previous} that are known already"));
+        let detail = format!("the log has {size} leaves under its checkpoint, fewer than the {previous} that are known already");
+        return Some(Refused { code: "log_shrunk", detail });
     }
     if to > size {
-        return told("beyond_checkpoint", format!("the log has {size} leaves under its checkpoint"));
+        let detail = format!("the log has {size} leaves under its checkpoint");
+        return Some(Refused { code: "beyond_checkpoint", detail });
     }
     if from >= to {
-        return told("nothing_to_export", format!("there is nothing between the leaves {from} and {to}"));
+        let detail = format!("there is nothing between the leaves {from} and {to}");
+        return Some(Refused { code: "nothing_to_export", detail });
     }
     let parts = part_of(to - 1) - part_of(from) + 1;
     if parts > PARTS {
-        return told("export_too_large", format!("{} leaves are too many for one export: take shorter stretches, one after the other", to - from));
+        let detail = format!("{} leaves are too many for one export: take shorter stretches, one after the other", to - from);
+        return Some(Refused { code: "export_too_large", detail });
     }
     match asked.recipient.as_deref().map(str::parse::<Recipient>) {
-        Some(Err(fault)) => told("recipient_invalid", fault.to_string()),
+        Some(Err(fault)) => Some(Refused { code: "recipient_invalid", detail: fault.to_string() }),
         _ => None,
     }
 }

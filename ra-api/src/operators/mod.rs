@@ -1,6 +1,7 @@
 //! The operators' listener: mutual TLS, the role is in the client certificate, everything is denied that is not allowed.
 
 mod access;
+mod audit;
 mod card_events;
 mod devices;
 mod history;
@@ -24,6 +25,10 @@ use schema::log_health::LogHealth;
 use schema::{Reader, Writer};
 
 pub(crate) use access::{Access, admit};
+pub(crate) use audit::{
+    __path_fetch_export_file, __path_list_exports, __path_search_log, __path_show_export, CertificateQuestion, ExportAnswer, ExportFileView,
+    ExportPartView, ExportsAnswer, FoundEvent, SearchAnswer, SearchBody,
+};
 pub use card_events::CardEventBody;
 pub(crate) use card_events::{__path_receive_card_events, CardEventsAnswer, CardEventsBody};
 pub(crate) use devices::{__path_list_devices, __path_show_device, DeviceAnswer, DevicesAnswer};
@@ -162,6 +167,10 @@ impl OperatorApi {
         routes.add(Access::FIGURES, Method::GET, "/v1/latency", latency::tell_latency);
         routes.add(Access::READING, Method::GET, "/v1/batches/{id}", mass::show_batch);
         routes.add(Access::READING, Method::POST, "/v1/mass/dry-run", mass::dry_run);
+        routes.add(Access::AUDITING, Method::GET, "/v1/audit/exports", audit::list_exports);
+        routes.add(Access::AUDITING, Method::GET, "/v1/audit/exports/{id}", audit::show_export);
+        routes.add(Access::AUDITING, Method::GET, "/v1/audit/exports/{id}/files/{name}", audit::fetch_export_file);
+        routes.add(Access::AUDITING, Method::POST, "/v1/audit/search", audit::search_log);
         routes.add(Access::VERIFYING, Method::POST, "/v1/verifier/lookups", verifiers::look_up);
         routes.add(Access::VERIFYING, Method::POST, "/v1/verifier/pseudonyms", verifiers::give_pseudonyms);
         routes.add(Access::AnyOperator, Method::GET, "/openapi.json", crate::document::describe);

@@ -50,6 +50,8 @@ pub enum Group {
     Question,
     /// Something with a name in the path.
     Look,
+    /// Fetching a file of an export.
+    ExportFile,
     /// The question whether we are ready.
     Readiness,
 }
@@ -165,6 +167,12 @@ pub const CATALOGUE: &[Entry] = &[
     entry(Group::Instruction, "not_awaiting_approval", 409, "Nothing to approve"),
     entry(Group::Instruction, "second_person_needed", 409, "Another person must approve"),
     entry(Group::Instruction, "approval_expired", 409, "Too late to approve"),
+    entry(Group::Instruction, "log_not_begun", 409, "No checkpoint yet"),
+    entry(Group::Instruction, "log_shrunk", 409, "The log is smaller than it was"),
+    entry(Group::Instruction, "beyond_checkpoint", 409, "Beyond the last checkpoint"),
+    entry(Group::Instruction, "nothing_to_export", 409, "Nothing to export"),
+    entry(Group::Instruction, "export_too_large", 422, "Too much for one export"),
+    entry(Group::Instruction, "recipient_invalid", 422, "Nobody to encrypt to"),
     // Reports of keys.
     entry(Group::KeyCompromise, "key_report_subject", 422, "Not made as a report"),
     entry(Group::KeyCompromise, "key_unknown", 422, "Key never certified here"),
@@ -182,6 +190,9 @@ pub const CATALOGUE: &[Entry] = &[
     entry(Group::Question, "question_malformed", 400, "Question malformed"),
     entry(Group::Question, "question_invalid", 422, "Question out of bounds"),
     entry(Group::Look, "not_found", 404, "No such thing"),
+    entry(Group::ExportFile, "export_failed", 409, "The export failed"),
+    entry(Group::ExportFile, "export_expired", 410, "The export is kept no more"),
+    entry(Group::ExportFile, "range_not_satisfiable", 416, "No such octets in the file"),
     entry(Group::Readiness, "not_ready", 503, "Not ready"),
 ];
 

@@ -15,7 +15,7 @@ use ca_core::refusal::Refusal;
 pub use catalogue::{CATALOGUE, Entry, Group};
 pub(crate) use document::{ProblemCode, ProblemDocument};
 pub(crate) use responses::{
-    ApplicationProblems, CardEventProblems, ChallengeProblems, CommandProblems, CommandResultProblems, FigureProblems, HealthProblems,
+    ApplicationProblems, CardEventProblems, ChallengeProblems, CommandProblems, CommandResultProblems, ExportFileProblems, FigureProblems, HealthProblems,
     InstructionProblems, InstructionStatusProblems, KeyCompromiseProblems, LookProblems, QuestionProblems, ReadinessProblems,
     ReceiptProblems, StatusProblems,
 };

@@ -62,6 +62,8 @@ problems! {
     QuestionProblems: Edge, Body, Question, Operator;
     /// Of what an operator looks at.
     LookProblems: Edge, Look, Operator;
+    /// Of a file of an export.
+    ExportFileProblems: Edge, Look, ExportFile, Operator;
     /// Of the figures of some time.
     FigureProblems: Edge, Look, Question, Operator;
     /// Of what says only that we live, and of the description itself.
