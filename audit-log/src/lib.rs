@@ -21,7 +21,7 @@ pub mod tlog_proof;
 pub mod verify;
 
 #[cfg(test)]
-mod testing;
+mod memory;
 
 pub use canonical::Content;
 pub use commitment::{Commitment, Salt};

@@ -151,7 +151,7 @@ mod tests {
     use sha2::Sha256;
 
     use super::*;
-    use crate::testing::{Memory, reference};
+    use crate::memory::{Memory, reference};
 
     fn output(hash: &Hash) -> sha2::digest::Output<Sha256> {
         (*hash).into()

@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
     use crate::proof::inclusion_proof;
-    use crate::testing::{Memory, signed};
+    use crate::memory::{Memory, signed};
 
     fn proof(leaf: u64) -> (TlogProof, Memory, crate::LogKey) {
         let (memory, edge) = Memory::of(300);

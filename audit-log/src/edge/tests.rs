@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::proof::{range_nodes, tree_root};
-use crate::testing::{Memory, commitments, reference_root};
+use crate::memory::{Memory, commitments, reference_root};
 
 proptest! {
     #[test]

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::proof::{consistency_proof, inclusion_proof, verify_inclusion};
-use crate::testing::{Memory, commitments, signed};
+use crate::memory::{Memory, commitments, signed};
 use crate::{Edge, LogKey, NoteRefusal};
 
 /// A log in a directory, with its key and what it was made of.
