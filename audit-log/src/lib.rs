@@ -16,6 +16,9 @@ pub mod note;
 pub mod proof;
 pub mod receipt;
 pub mod stored;
+mod strict;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tile;
 pub mod tlog_proof;
 pub mod verify;

@@ -129,7 +129,6 @@ impl<'a> Verification<'a> {
             });
             progress(Progress { done: part.to - manifest.from, of: manifest.to - manifest.from });
         }
-        let until = until.max(manifest.taken_at.timestamp_millis());
         self.rules.end(manifest.to == tree.size(), until, &place, &mut self.findings);
         told.extends = if let Extension::Settled(size) = extension { size } else { None };
         self.exports.push(told);

@@ -133,6 +133,9 @@ impl Rules {
             let test_certificates = self.test_certificates;
             *self = Self { unjudged, test_certificates, gap: Some(Why::BeforeTheRecords), next: Some(from), ..Self::new(measures) };
         }
+        if self.next.is_none() && from == 0 {
+            self.positions = positions::Positions::from_the_first();
+        }
         self.next = Some(self.next.unwrap_or(from));
         self.purged.export_taken(taken_at);
     }

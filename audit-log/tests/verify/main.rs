@@ -1,0 +1,10 @@
+//! Exports of a log in memory, verified: as they are, changed by strangers, and taken from a log that was dishonest.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod dishonest;
+mod evidence;
+mod honest;
+mod stage;
+mod tampering;
+mod visits;
