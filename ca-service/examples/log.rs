@@ -47,7 +47,7 @@ impl Stand {
         database.writer().write(move |tx| tx.begin_log(&identity, Utc::now())).map(drop).unwrap();
         let lease = database.writer().write(|tx| tx.acquire_lease("ca", "bench", Utc::now(), TimeDelta::days(1))).unwrap().unwrap();
         let keeper = LogKeeper::new(LogParts {
-            key,
+            key: Arc::new(key),
             directory: TileDirectory::new(directory),
             reader: database.reader(),
             writer: database.writer(),
@@ -147,11 +147,10 @@ fn pace(url: &str, directory: &Path, rate: usize, seconds: u64) {
     /// What one issuance of both kinds leaves, about.
     const CROWD: usize = 7;
     let stand = Stand::new(url, directory);
-    let stop = AtomicBool::new(false);
+    let (stop, began, step) = (AtomicBool::new(false), Instant::now(), Duration::from_secs_f64(CROWD as f64 / rate as f64));
     let mut waits: Vec<Duration> = Vec::new();
     thread::scope(|scope| {
         scope.spawn(|| stand.keeper.run(&|| Some(stand.lease.clone()), &stop));
-        let (began, step) = (Instant::now(), Duration::from_secs_f64(CROWD as f64 / rate as f64));
         let committing = scope.spawn(|| {
             let mut committed: Vec<(EventPosition, Instant)> = Vec::new();
             for number in 0.. {

@@ -41,6 +41,8 @@ use self::witnesses::Witness;
 const SIGN: Duration = Duration::from_millis(400);
 /// The tile directory is brought up to date so often at most: its files are brought to disk one by one.
 const PUBLISH: Duration = Duration::from_secs(1);
+/// The age of what is not signed is shown so often.
+const MEASURE: Duration = Duration::from_secs(1);
 /// How soon a thread notices that it is to stop, that it leads, and that a witness can be asked again.
 const STEP: Duration = Duration::from_millis(100);
 /// How long the log waits before it tries again what failed.
@@ -108,10 +110,11 @@ impl LogKeeper {
     }
 
     /// Keeps the log until `stop` is set, while `lease` gives the lease of this process. Faults are logged, counted and tried again.
-    /// Blocks: it wants a thread of its own, and starts another.
+    /// Blocks: it wants a thread of its own, and starts two more.
     pub fn run(&self, lease: &(dyn Fn() -> Option<Lease> + Sync), stop: &AtomicBool) {
         thread::scope(|scope| {
             scope.spawn(|| self.keep_signing(lease, stop));
+            scope.spawn(|| self.keep_publishing(lease, stop));
             self.keep_sequencing(lease, stop);
         });
     }
@@ -138,9 +141,9 @@ impl LogKeeper {
         }
     }
 
-    /// Signs what is committed, and publishes it.
+    /// Signs what is committed.
     fn keep_signing(&self, lease: &(dyn Fn() -> Option<Lease> + Sync), stop: &AtomicBool) {
-        let (mut size, mut published) = (0, None::<Instant>);
+        let (mut size, mut measured) = (0, None::<Instant>);
         while !stop.load(Ordering::Relaxed) {
             size = self.state.wait_for_growth(size, STEP);
             let Some(lease) = lease() else {
@@ -149,12 +152,25 @@ impl LogKeeper {
             };
             let began = Instant::now();
             let mut is_sound = told("signing", attempt(|| self.sign(&lease)));
-            if published.is_none_or(|published| published.elapsed() >= PUBLISH) {
-                published = Some(Instant::now());
-                is_sound &= told("publishing", attempt(|| self.publish(&lease)));
+            if measured.is_none_or(|measured| measured.elapsed() >= MEASURE) {
+                measured = Some(Instant::now());
                 is_sound &= told("signing", attempt(|| self.measure_lag()));
             }
             pause(stop, if is_sound { SIGN.saturating_sub(began.elapsed()) } else { PAUSE_AFTER_FAULT });
+        }
+    }
+
+    /// Publishes what is signed, apart from that: files may take their time, and a lost directory is written again file by file.
+    fn keep_publishing(&self, lease: &(dyn Fn() -> Option<Lease> + Sync), stop: &AtomicBool) {
+        let mut notes = 0;
+        while !stop.load(Ordering::Relaxed) {
+            notes = self.state.wait_for_note(notes, STEP);
+            let Some(lease) = lease() else {
+                pause(stop, STEP);
+                continue;
+            };
+            told("publishing", attempt(|| self.publish(&lease)));
+            pause(stop, PUBLISH);
         }
     }
 

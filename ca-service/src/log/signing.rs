@@ -74,6 +74,7 @@ impl LogKeeper {
         self.writer.write(move |tx| tx.store_note(&lease, &note)).map_err(LogFault::Store)?;
         metrics::counter!("tsunagi_log_checkpoints_total").increment(1);
         metrics::gauge!("tsunagi_log_signed_size").set(signed.size() as f64);
+        self.state.noted();
         Ok(())
     }
 

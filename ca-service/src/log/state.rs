@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Who knows a tree that the store does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +74,8 @@ struct Known {
     examined: Option<i64>,
     /// Leaves of the committed tree.
     size: u64,
+    /// How many notes this process has stored.
+    notes: u64,
     dispute: Option<LogDispute>,
 }
 
@@ -91,7 +93,7 @@ impl LogState {
     /// The store is what others know of the log, or more.
     pub(super) fn examined(&self, epoch: i64, size: u64) {
         let mut known = self.lock();
-        *known = Known { examined: Some(epoch), size, dispute: None };
+        *known = Known { examined: Some(epoch), size, dispute: None, ..*known };
         metrics::gauge!("tsunagi_log_disputed").set(0.0);
         self.moved.notify_all();
     }
@@ -114,18 +116,24 @@ impl LogState {
         self.moved.notify_all();
     }
 
+    pub(super) fn noted(&self) {
+        self.lock().notes += 1;
+        self.moved.notify_all();
+    }
+
+    /// Blocks until more notes were stored than that, or so long; returns how many.
+    pub(super) fn wait_for_note(&self, seen: u64, timeout: Duration) -> u64 {
+        self.wait(timeout, |known| known.notes == seen).notes
+    }
+
     /// Blocks until the committed tree has another size than that, or so long; returns the size.
     pub(super) fn wait_for_growth(&self, from: u64, timeout: Duration) -> u64 {
-        let deadline = Instant::now() + timeout;
-        let mut known = self.lock();
-        while known.size == from {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            known = self.moved.wait_timeout(known, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        known.size
+        self.wait(timeout, |known| known.size == from).size
+    }
+
+    fn wait(&self, timeout: Duration, while_so: impl Fn(&Known) -> bool) -> MutexGuard<'_, Known> {
+        let waited = self.moved.wait_timeout_while(self.lock(), timeout, |known| while_so(known));
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
