@@ -362,12 +362,12 @@ pub(crate) fn append(session: &mut Session, events: &[NewEvent], seen: EventPosi
 }
 
 /// The operator that an event's data name, as it is searched for.
-fn operator(data: &Value) -> Option<&str> {
+pub(crate) fn operator(data: &Value) -> Option<&str> {
     searched_operator(data.get("by")?.get("operator")?.as_str()?)
 }
 
 /// An operator's name as it is stored and searched for: its first 255 octets, in whole characters; `None` if it is empty.
-fn searched_operator(name: &str) -> Option<&str> {
+pub(crate) fn searched_operator(name: &str) -> Option<&str> {
     let end = (0..=name.len().min(255)).rev().find(|end| name.is_char_boundary(*end))?;
     Some(&name[..end]).filter(|name| !name.is_empty())
 }

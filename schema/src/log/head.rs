@@ -102,9 +102,9 @@ impl Transaction<'_> {
     pub fn store_note(&mut self, lease: &Lease, note: &LogNote) -> Result<(), StoreFault> {
         self.check_lease(lease)?;
         let size = codes::stored(note.size)?;
-        // What a note covers ends with an event, but where a restored store has forgotten that.
         let stored = sql("UPDATE log_head SET note_size = ?, note = ?, noted_at = ?, note_position = CASE WHEN size = ? THEN position \
-             ELSE COALESCE((SELECT MAX(l.position) FROM log_leaf AS l WHERE l.leaf = ? - 1), note_position) END \
+             ELSE COALESCE((SELECT l.position FROM log_leaf AS l WHERE l.leaf < ? AND l.position IS NOT NULL \
+             ORDER BY l.leaf DESC LIMIT 1), note_position) END \
              WHERE size >= ? AND note_size <= ?")
         .bind(size)
         .bind(note.text.as_str())

@@ -3,6 +3,7 @@
 //! PostgreSQL is the server whose superuser's URL is in `TSUNAGI_TEST_POSTGRES`; `scripts/with-postgres` makes one.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod log_population;
 mod one_card_event;
 mod population;
 mod replay;
@@ -14,13 +15,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use ca_core::issuer::CaKeyId;
 use tempfile::TempDir;
 
-use crate::connection::{Purpose, Session};
+use crate::connection::{AnyConnection, Purpose, Session};
 use crate::database::{Database, OpenOptions};
 use crate::fault::StoreFault;
 use crate::location::Location;
 use crate::reader::Reader;
+use crate::sql::{placeholders, sql};
 use crate::writer::Writer;
 
+pub use log_population::{populate_events, populate_leaves};
 pub use population::{Populated, Population, populate, population_is_revoked, population_serial};
 pub use replay::{replayed, stored};
 pub use samples::{Sample, add_ca_keys, jpki, moment, new_ca_key};
@@ -96,6 +99,11 @@ impl TestDatabase {
     pub fn execute(&self, statements: &str) -> Result<(), StoreFault> {
         run(&self.url, statements)
     }
+
+    /// The same, once what keeps events and the log from being changed has been taken away for good.
+    pub fn tamper(&self, statements: &str) -> Result<(), StoreFault> {
+        tamper_with(&self.url, statements)
+    }
 }
 
 impl Drop for TestDatabase {
@@ -144,6 +152,26 @@ pub fn latest_crl_der(reader: &Reader, ca_key: CaKeyId, shard: u16) -> Option<Ve
 pub fn unique(prefix: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("{prefix}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Runs statements on a database of ours, once what keeps events and the log from being changed has been taken away for good.
+pub fn tamper_with(url: &str, statements: &str) -> Result<(), StoreFault> {
+    let tables = ["event", "log_leaf", "log_tile", "log_head"];
+    let mut session = Session::connect(&Location::parse(url)?, Purpose::Write)?;
+    match session.connection {
+        AnyConnection::Sqlite(_) => {
+            let of_table = format!("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ({})", placeholders(tables.len()));
+            let select = tables.iter().fold(sql(of_table), |select, table| select.bind(*table));
+            for name in select.rows(&mut session, |row| row.text())? {
+                session.batch(&format!("DROP TRIGGER {name}"))?;
+            }
+        }
+        #[cfg(feature = "postgres")]
+        AnyConnection::Postgres(_) => {
+            tables.iter().try_for_each(|table| session.batch(&format!("ALTER TABLE {table} DISABLE TRIGGER USER")))?;
+        }
+    }
+    session.batch(statements)
 }
 
 /// Runs statements on whatever database, which need not be one of ours.

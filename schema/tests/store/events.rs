@@ -55,7 +55,7 @@ on_each_database! {
             tx.emit(NewEvent::new(EventKind::CrlPublished, moment(0), serde_json::json!({})));
             Ok(())
         }).unwrap();
-        store.execute("UPDATE event SET kind = 'something.new'").unwrap();
+        store.tamper("UPDATE event SET kind = 'something.new'").unwrap();
         assert_eq!(store.reader().events_after(EventPosition(0), 10).unwrap()[0].kind, EventKind::Unrecognised);
     }
 

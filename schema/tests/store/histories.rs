@@ -155,7 +155,7 @@ on_each_database! {
         let sample = with_phone(1, store);
         sample.accept_and_issue(&store.writer(), moment(2)).unwrap();
         hold(store, &sample, SIGNATURE);
-        store.execute("UPDATE event SET at = at - 3600000 WHERE kind = 'certificate.held'").unwrap();
+        store.tamper("UPDATE event SET at = at - 3600000 WHERE kind = 'certificate.held'").unwrap();
         let history = store.reader().history(None, &sample.serial(SIGNATURE)).unwrap().unwrap();
         let told: Vec<_> = history.story.iter().map(|entry| entry.what).collect();
         let committed: Vec<_> = history.certificate.events.iter().map(|event| event.kind).collect();
@@ -166,7 +166,7 @@ on_each_database! {
         let sample = with_phone(1, store);
         sample.accept_and_issue(&store.writer(), moment(2)).unwrap();
         hold(store, &sample, SIGNATURE);
-        store.execute(r#"UPDATE event SET data = '{"cause":"whim"}' WHERE kind = 'certificate.held'"#).unwrap();
+        store.tamper(r#"UPDATE event SET data = '{"cause":"whim"}' WHERE kind = 'certificate.held'"#).unwrap();
         assert_eq!(store.reader().history(None, &sample.serial(SIGNATURE)), Err(StoreFault::Corrupt("an event's data")));
     }
 }

@@ -56,10 +56,10 @@ on_each_database! {
         let expected = InstructionState::Refused { code: "certificate_ended".to_owned(), detail: "It ended before.".to_owned(), at: moment(2) };
         assert_eq!(state(store, &other), expected);
         assert!(store.reader().waiting_instructions(0, 10).unwrap().is_empty());
-        let by = json!({"operator": "Sato", "role": "administrator"});
+        let (by, received_at) = (json!({"operator": "Sato", "role": "administrator"}), "2027-01-15T08:00:01Z");
         assert_eq!(events(store), [
-            (EventKind::InstructionDone, json!({"instruction": digest.to_string(), "by": by})),
-            (EventKind::InstructionRefused, json!({"instruction": other.to_string(), "by": by, "code": "certificate_ended"})),
+            (EventKind::InstructionDone, json!({"instruction": digest.to_string(), "by": by, "received_at": received_at})),
+            (EventKind::InstructionRefused, json!({"instruction": other.to_string(), "by": by, "received_at": received_at, "code": "certificate_ended"})),
         ]);
     }
 

@@ -111,7 +111,7 @@ on_each_database! {
         // As a backup from before the last issuances would have it.
         store.execute(&format!("UPDATE event_counter SET position = {}", reached.0 - 4)).unwrap();
         store.execute("CREATE TABLE kept AS SELECT * FROM event").unwrap();
-        store.execute(&format!("DELETE FROM event WHERE position > {}", reached.0 - 4)).unwrap();
+        store.tamper(&format!("DELETE FROM event WHERE position > {}", reached.0 - 4)).unwrap();
         let refused = store.writer().write(move |tx| tx.reserve_crl_number_in(keys[0], 0, moment(5)).map(drop));
         assert_eq!(refused, Ok(()), "what leaves no event tells nobody anything");
         let issued = Sample::new(9, keys).accept_and_issue(&store.writer(), moment(5));

@@ -9,6 +9,7 @@ use ca_core::revocation::{Revocation, RevocationReason};
 use ca_core::serial::SerialNumber;
 use schema::certificate::CertificateState;
 use schema::crl::{CRL_CHUNK_OCTETS, CrlCause, CrlScope, PublishedCrl};
+use schema::search::SearchQuestion;
 use schema::testing::{TestDatabase, execute_on, moment, new_ca_key};
 use schema::{Database, EventPosition, OpenOptions, StoreFault, on_each_database};
 
@@ -79,6 +80,12 @@ fn first_version(store: &TestDatabase) -> String {
          INSERT INTO crl_body (ca_key_id, number, der) VALUES (1, 1, {});",
         blob(&list())
     );
+    let by = |operator: &str| format!(r#"{{"by":{{"operator":"{operator}","role":"administrator"}},"instruction":"{}"}}"#, "0".repeat(64));
+    rows += &format!(
+        "INSERT INTO event (position, at, kind, data) VALUES (1, 1000, 'ca_key.added', '{{}}'), (2, 2000, 'instruction.done', '{}'),
+         (3, 3000, 'crl.published', '{{\"by\":\"nobody\"}}'); UPDATE event_counter SET position = 3;",
+        by("Sato")
+    );
     execute_on(&url, &rows).unwrap();
     url
 }
@@ -88,7 +95,7 @@ on_each_database! {
         let url = first_version(store);
         let fault = Database::open(&url, &OpenOptions::default()).err().unwrap();
         assert!(matches!(fault, StoreFault::Older { .. }) && fault.to_string().contains("tsunagi store upgrade"), "{fault}");
-        assert_eq!(Database::upgrade(&url).unwrap(), ["20261121000002"]);
+        assert_eq!(Database::upgrade(&url).unwrap(), ["20261121000002", "20261121000003"]);
         assert_eq!(Database::upgrade(&url).unwrap(), [""; 0]);
         let database = Database::open(&url, &OpenOptions::default()).unwrap();
         let reader = database.reader();
@@ -115,7 +122,7 @@ on_each_database! {
         assert_eq!(database.writer().write(|tx| tx.reserve_crl_number_in(KEY, 0, moment(0))).unwrap(), 3);
 
         let state = reader.store_state().unwrap();
-        assert_eq!((state.epoch, state.position, state.reconciling_since), (1, EventPosition(0), None));
+        assert_eq!((state.epoch, state.position, state.reconciling_since), (1, EventPosition(3), None));
         let statuses = reader.status_at(KEY, &[serial(1), serial(2), serial(3), serial(4)]).unwrap().statuses;
         let states: Vec<_> = statuses.iter().map(|status| status.map(|status| (status.state, status.revocation))).collect();
         let revoked = Revocation::new(time(1000), RevocationReason::KeyCompromise);
@@ -130,6 +137,21 @@ on_each_database! {
         let mut listed = Vec::new();
         reader.revoked_in_scope(KEY, 0, moment(0), None, 10, |entry| listed.push((entry.serial.clone(), entry.revocation))).unwrap();
         assert_eq!(listed, [(serial(2), revoked), (serial(3), held)]);
+
+        // The log begins before its first event, and what operators did is found.
+        let head = reader.log_head().unwrap();
+        assert_eq!((head.size, head.position, head.identity, head.note), (0, EventPosition(0), None, None));
+        assert_eq!(reader.unsequenced_since().unwrap(), Some(time(1000)));
+        let mut waiting = Vec::new();
+        let seen = reader.events_to_sequence(head.position, 10, |event| -> Result<(), StoreFault> {
+            waiting.push((event.position.0, event.kind.to_owned()));
+            Ok(())
+        });
+        let words = ["ca_key.added", "instruction.done", "crl.published"];
+        assert_eq!((seen.unwrap(), waiting), (3, (1..).zip(words.map(str::to_owned)).collect()));
+        let by_sato = SearchQuestion { operator: Some("Sato".to_owned()), limit: 10, ..SearchQuestion::default() };
+        let found: Vec<_> = reader.search(&by_sato).unwrap().hits.iter().map(|hit| hit.event.position.0).collect();
+        assert_eq!(found, [2]);
     }
 
     fn a_newer_store_is_not_upgraded_and_an_empty_database_is_none(store) {
