@@ -78,8 +78,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::proof::inclusion_proof;
     use crate::memory::{Memory, signed};
+    use crate::proof::inclusion_proof;
 
     fn proof(leaf: u64) -> (TlogProof, Memory, crate::LogKey) {
         let (memory, edge) = Memory::of(300);

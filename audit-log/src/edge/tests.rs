@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::proof::{range_nodes, tree_root};
 use crate::memory::{Memory, commitments, reference_root};
+use crate::proof::{range_nodes, tree_root};
 
 proptest! {
     #[test]

@@ -38,7 +38,10 @@ fn the_example_of_the_text_is_verified() {
         — example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n";
     assert_eq!(verifier.open(note).unwrap().text(), "This is an example message.\n");
     assert_eq!(verifier.open(&note.replace("example m", "example M")), Err(NoteRefusal::Signature("example.com/foo".to_owned())));
-    assert_eq!(verifier.open(&note.replace("— example.com/foo", "— example.com/bar")), Err(NoteRefusal::Unsigned("example.com/foo".to_owned())));
+    assert_eq!(
+        verifier.open(&note.replace("— example.com/foo", "— example.com/bar")),
+        Err(NoteRefusal::Unsigned("example.com/foo".to_owned()))
+    );
 }
 
 #[test]
@@ -46,7 +49,15 @@ fn verifier_keys_are_read_in_one_form() {
     let vkey = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
     assert_eq!(LogVerifier::parse(vkey).unwrap().vkey(), vkey);
     assert!(LogVerifier::parse(&format!("{vkey}\n")).is_ok());
-    for (from, to) in [("530d903a", "530d903b"), ("530d903a", "530D903A"), ("foo", "bar"), ("AekyeR", "BOkyeR"), ("U2k", "U2l"), ("+530d903a", ""), ("foo", "f oo")] {
+    for (from, to) in [
+        ("530d903a", "530d903b"),
+        ("530d903a", "530D903A"),
+        ("foo", "bar"),
+        ("AekyeR", "BOkyeR"),
+        ("U2k", "U2l"),
+        ("+530d903a", ""),
+        ("foo", "f oo"),
+    ] {
         assert!(LogVerifier::parse(&vkey.replace(from, to)).is_err(), "{from} -> {to}");
     }
     assert_eq!(WitnessVerifier::parse(vkey), Err(NoteRefusal::VerifierKey));

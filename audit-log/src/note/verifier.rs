@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ED25519, UnparsedPublicKey};
-use signed_note::{Note, Verifier, VerificationError, Verifiers};
+use signed_note::{Note, VerificationError, Verifier, Verifiers};
 
 use super::NoteRefusal;
 

@@ -31,7 +31,11 @@ impl TilePath {
     /// Reads a path. There is one way alone to write each; anything else, dots included, is `None`.
     pub fn parse(path: &str) -> Option<Self> {
         let (kind, rest) = path.strip_prefix("tile/")?.split_once('/')?;
-        let kind = if kind == "entries" { TileKind::Entries } else { TileKind::Hashes { level: decimal(kind, MAX_LEVEL.into())?.try_into().ok()? } };
+        let kind = if kind == "entries" {
+            TileKind::Entries
+        } else {
+            TileKind::Hashes { level: decimal(kind, MAX_LEVEL.into())?.try_into().ok()? }
+        };
         let (number, width) = match rest.split_once(".p/") {
             Some((number, width)) => (number, decimal(width, TILE_WIDTH - 1).filter(|width| *width > 0)?),
             None => (rest, TILE_WIDTH),

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::proof::{consistency_proof, inclusion_proof, verify_inclusion};
 use crate::memory::{Memory, commitments, signed};
+use crate::proof::{consistency_proof, inclusion_proof, verify_inclusion};
 use crate::{Edge, LogKey, NoteRefusal};
 
 /// A log in a directory, with its key and what it was made of.
