@@ -11,9 +11,13 @@ impl CaRole {
         Ok(self.log_health.late_since(self.clock.now())?.is_some())
     }
 
-    /// Shows whether issuance waits for the log.
+    /// Shows for how long events have waited for the log, and whether issuance waits for it: also where this process does not lead, and
+    /// what it showed when it did would stay.
     pub(crate) fn measure_log_lateness(&self) -> Result<(), CaFault> {
-        let late_since = self.log_health.late_since(self.clock.now())?;
+        let now = self.clock.now();
+        let lag = self.reader.unsequenced_since()?.map(|since| now - since).unwrap_or_default();
+        metrics::gauge!("tsunagi_log_lag_seconds").set(lag.num_milliseconds().max(0) as f64 / 1_000.0);
+        let late_since = self.log_health.late_since(now)?;
         metrics::gauge!("tsunagi_log_stops_issuance").set(if late_since.is_some() { 1.0 } else { 0.0 });
         if let Some(since) = late_since {
             tracing::error!(%since, "events wait for the log: nothing is issued and no hold is lifted before it is written again");

@@ -77,6 +77,7 @@ impl CaRole {
     /// is not reconciled nobody leads; beacons are drawn all the same, so that revocations can be asked for.
     fn keep_house(&self) -> Result<(), CaFault> {
         if !self.lead()? {
+            self.measure_log_lateness()?;
             return self.draw_beacon_while_reconciling();
         }
         let duties = [

@@ -10,20 +10,22 @@ use std::time::{Duration, Instant};
 use audit_log::{LogKey, TileDirectory};
 use ca_core::digest::Sha256Digest;
 use ca_service::{CaFault, LogKeeper, LogParts, LogSettings, ScheduleName};
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Utc};
 use policies::LifecyclePolicy;
 use sandbox::back_office::{CardOrder, OrderDetail};
 use sandbox::card::Card;
+use sandbox::instruction::{Instruction, Signer};
 use sandbox::kind::Kind;
 use sandbox::operator::{HoldCause, OperatorAction, Target};
 use sandbox::reason::Reason;
 use schema::application::ApplicationState;
 use schema::certificate::CertificateState;
-use schema::instruction::InstructionState;
+use schema::instruction::{InstructionForm, InstructionState};
+use schema::log::LogIdentity;
 use schema::{Event, EventKind, on_each_database};
 
 use crate::instructions::{hold, lift};
-use crate::rooms::{Ca, CaWish, Rooms};
+use crate::rooms::{Ca, CaWish, RA_NAME, Rooms};
 
 /// For how long events may wait here.
 const MAX_LAG: Duration = Duration::from_millis(200);
@@ -62,8 +64,11 @@ struct LogAtWork<'c> {
 impl<'c> LogAtWork<'c> {
     fn new(ca: &'c Ca) -> Self {
         let directory = tempfile::tempdir().unwrap();
+        let key = Arc::new(LogKey::generate("ra.test/log").unwrap());
+        let identity = LogIdentity { origin: "ra.test/log".to_owned(), verifier_key: key.verifier().vkey() };
+        ca.database.writer().write(move |tx| tx.begin_log(&identity, Utc::now())).map(drop).unwrap();
         let keeper = LogKeeper::new(LogParts {
-            key: Arc::new(LogKey::generate("ra.test/log").unwrap()),
+            key,
             directory: TileDirectory::new(directory.path()),
             reader: ca.database.reader(),
             writer: ca.database.writer(),
@@ -213,7 +218,29 @@ on_each_database! {
         let verifier = rooms.operators.operator("eve", "verifier");
         let asked = rooms.instruct(&verifier, &lift(Target::device(&phone.device), HoldCause::PhoneLost));
         take_all(&ca);
-        assert_eq!(rooms.refused(&asked), "instruction_action");
+        assert_eq!(rooms.refused(&asked), "role_not_allowed");
+    }
+
+    fn a_lift_that_waits_has_spent_its_challenge(store) {
+        let rooms = Rooms::furnish(store);
+        let card = rooms.card();
+        let first = careless(&rooms);
+        let phone = rooms.phone(&first, &card);
+        first.stand_down();
+        let ca = late(&rooms);
+        let desk = rooms.operators.operator("alice", "call-centre");
+        let (challenge, action) = (rooms.ra.challenge().to_base64(), lift(Target::device(&phone.device), HoldCause::PhoneLost));
+        let sign = || {
+            let signer = Signer { certificate: &desk.certificate, key: &desk.key };
+            Instruction::of_operator(RA_NAME, &challenge, &action).sign(signer).unwrap()
+        };
+        let one = rooms.store_instruction(InstructionForm::Operator, sign());
+        take_all(&ca);
+        let other = rooms.store_instruction(InstructionForm::Operator, sign());
+        assert_ne!(one, other, "no two signatures are the same");
+        take_all(&ca);
+        assert!(matches!(rooms.instruction(&one), InstructionState::Waiting));
+        assert_eq!(rooms.refused(&other), "challenge_spent");
     }
 
     fn a_cards_release_is_known_at_once_and_reaches_the_phone_once_the_log_is_written(store) {
