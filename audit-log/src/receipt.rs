@@ -60,7 +60,8 @@ pub struct ReceiptApplication {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptEntry {
-    /// The content, as a JSON object; its canonical text is what the log commits to.
+    /// The content, as a JSON object that has no member twice; its canonical text is what the log commits to.
+    #[serde(deserialize_with = "crate::strict::value")]
     pub content: Value,
     /// Base64.
     pub salt: String,
@@ -238,3 +239,6 @@ impl Receipt {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
