@@ -53,6 +53,13 @@ const ARTIFACTS: &[&str] = &[
     "operators-ca.pem",
     "device-command-keys.json",
     "card-renewed-notices.json",
+    "log-key.vkey",
+    "checkpoint",
+    "phone-logged-signature.pem",
+    "phone-logged-authentication.pem",
+    "application-logged.cms",
+    "receipt-signature.json",
+    "receipt-authentication.json",
 ];
 
 /// What is said of certificates in the scenes: the answer, the certificate, the status and the reason.
@@ -76,7 +83,7 @@ fn every_judge_agrees_with_what_the_demonstration_leaves() {
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     let claims = told["claims"].as_array().unwrap();
     assert!(claims.len() >= 40, "only {} claims", claims.len());
-    for scene in ["lost-phone", "new-phone", "moved-house", "card-renewed", "erase-never-arrives"] {
+    for scene in ["lost-phone", "new-phone", "moved-house", "card-renewed", "erase-never-arrives", "evidence"] {
         assert!(claims.iter().filter(|claim| claim["scene"] == scene).count() >= 4, "{scene}: {told}");
     }
     assert!(claims.iter().all(|claim| claim["milliseconds"].as_f64().is_some_and(|took| took >= 0.0)), "{told}");

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use audit_log::LogVerifier;
 use ca_core::kind::CertificateKind;
 use ca_core::serial::SerialNumber;
 use ca_service::NoSteps;
@@ -100,6 +101,13 @@ impl Stage {
     pub(crate) fn ca(&self, kind: Kind) -> &[u8] {
         let kind = ours(kind);
         self.installation.ca_keys.iter().find(|key| key.kind() == kind).map_or(&[], |key| key.certificate_der())
+    }
+
+    /// The log's public key.
+    pub(crate) fn log_verifier(&self) -> Result<LogVerifier, Failure> {
+        let head = self.installation.database.reader().log_head().map_err(Failure::store)?;
+        let identity = head.identity.ok_or_else(|| Failure::not_found("the log has not begun"))?;
+        LogVerifier::parse(&identity.verifier_key).map_err(failed)
     }
 
     /// What the store says of the certificate with this serial number.

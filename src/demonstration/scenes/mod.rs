@@ -2,6 +2,7 @@
 
 mod card_renewed;
 mod erase_never_arrives;
+mod evidence;
 mod holder;
 mod lost_phone;
 mod moved_house;
@@ -31,11 +32,14 @@ pub(crate) enum Scene {
     CardRenewed,
     /// An erase command never arrives: the revocation does not wait, and the phone is remembered
     EraseNeverArrives,
+    /// Nobody need believe any of it: a receipt, and an export of the log, are verified
+    Evidence,
 }
 
 impl Scene {
     /// All of them, in the order in which they are played.
-    pub(crate) const ALL: [Self; 5] = [Self::LostPhone, Self::NewPhone, Self::MovedHouse, Self::CardRenewed, Self::EraseNeverArrives];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::LostPhone, Self::NewPhone, Self::MovedHouse, Self::CardRenewed, Self::EraseNeverArrives, Self::Evidence];
 
     /// The word on the command line.
     pub(super) fn name(self) -> &'static str {
@@ -45,6 +49,7 @@ impl Scene {
             Self::MovedHouse => "moved-house",
             Self::CardRenewed => "card-renewed",
             Self::EraseNeverArrives => "erase-never-arrives",
+            Self::Evidence => "evidence",
         }
     }
 
@@ -56,6 +61,7 @@ impl Scene {
             Self::MovedHouse => "Moved house",
             Self::CardRenewed => "Card renewed",
             Self::EraseNeverArrives => "An erase command that never arrives",
+            Self::Evidence => "Evidence",
         }
     }
 
@@ -67,6 +73,7 @@ impl Scene {
             Self::MovedHouse => moved_house::play(set),
             Self::CardRenewed => card_renewed::play(set),
             Self::EraseNeverArrives => erase_never_arrives::play(set),
+            Self::Evidence => evidence::play(set),
         }
     }
 }
