@@ -36,30 +36,45 @@ pub(crate) fn log_key(settings: &Settings) -> Result<LogKey, Failure> {
     LogKey::open(&path, &settings.log_origin(), &passphrase).map_err(|fault| failed(&fault))
 }
 
+/// The same, for whoever keeps the log: it must have begun, with this key.
+pub(crate) fn key_of_begun_log(settings: &Settings, database: &Database) -> Result<LogKey, Failure> {
+    let key = log_key(settings)?;
+    match database.reader().log_head().map_err(Failure::store)?.identity {
+        None => Err(Failure::settings("the issuance log has a key and has not begun: `tsunagi log create-key` lets it begin")),
+        Some(began) => require_same(&began, &identity(&key)).map(|()| key),
+    }
+}
+
 /// Makes the log's key, unless an earlier attempt did, and lets the log begin with it. Returns the key, and whether it was made now.
 pub(crate) fn begin_log(settings: &Settings, database: &Database) -> Result<(LogKey, bool), Failure> {
     let path = log_key_file(settings);
-    let began = database.reader().log_head().map_err(Failure::store)?.identity;
-    if began.is_some() && !path.exists() {
+    let is_new = !path.exists();
+    if is_new && database.reader().log_head().map_err(Failure::store)?.identity.is_some() {
         return Err(Failure::exists(format!(
             "the log has begun, and its key is not at {}: another would be the key of another log. Bring that key",
             path.display()
         )));
     }
-    let is_new = !path.exists();
     if is_new {
         make_key(settings, &path)?;
     }
     let key = log_key(settings)?;
-    let identity = LogIdentity { origin: key.origin().to_owned(), verifier_key: key.verifier().vkey() };
-    let wanted = identity.clone();
-    let stands = database.writer().write(move |tx| tx.begin_log(&wanted, Utc::now())).map_err(Failure::store)?;
-    if stands == identity {
-        return Ok((key, is_new));
+    let wanted = identity(&key);
+    let began = database.writer().write(move |tx| tx.begin_log(&wanted, Utc::now())).map_err(Failure::store)?;
+    require_same(&began, &identity(&key)).map(|()| (key, is_new))
+}
+
+fn identity(key: &LogKey) -> LogIdentity {
+    LogIdentity { origin: key.origin().to_owned(), verifier_key: key.verifier().vkey() }
+}
+
+fn require_same(began: &LogIdentity, here: &LogIdentity) -> Result<(), Failure> {
+    if began == here {
+        return Ok(());
     }
     Err(Failure::settings(format!(
-        "the log has begun as {} with the key {}, and the settings and the key file say {} and {}",
-        stands.origin, stands.verifier_key, identity.origin, identity.verifier_key
+        "the issuance log began with the verifier key {}, and log.origin and the key file make {}: set log.origin, or bring the log's own key",
+        began.verifier_key, here.verifier_key
     )))
 }
 

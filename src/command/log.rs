@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::SettingsArgument;
+use super::{SettingsArgument, log_check};
 use crate::failure::Failure;
 use crate::installation::open_store;
 use crate::log_key::{begin_log, log_key_file};
@@ -18,12 +18,14 @@ pub(crate) enum Command {
     CreateKey(SettingsArgument),
     /// Tell what the log is called, by which key it is verified, how large it is, and its last checkpoint
     Show(SettingsArgument),
+    Check(log_check::Check),
 }
 
 pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::CreateKey(settings) => create_key(settings, output),
         Command::Show(settings) => show(settings, output),
+        Command::Check(arguments) => log_check::run(arguments, output),
     }
 }
 

@@ -22,7 +22,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::failure::Failure;
 use crate::installation::{Installation, read_file, read_passphrase};
-use crate::log_key::{log_key, tile_directory};
+use crate::log_key::{key_of_begun_log, tile_directory};
 
 /// Starts the role's threads. `witness` sees what relying parties are told.
 pub(super) fn start(
@@ -36,7 +36,7 @@ pub(super) fn start(
     if issuers.is_empty() {
         return Err(Failure::settings("the store has no CA key: was it made by `tsunagi init`?"));
     }
-    let key = Arc::new(log_key(&installation.settings)?);
+    let key = Arc::new(key_of_begun_log(&installation.settings, &installation.database)?);
     let (keeper, exporter) = (log_keeper(installation, &key)?, exporter(installation, key));
     let mut publisher = publisher(installation, issuers.clone(), witness)?;
     let role = Arc::new(ca_role(installation, issuers, steps, Some(Arc::clone(witness)))?);
