@@ -15,6 +15,7 @@ pub mod hash;
 pub mod note;
 pub mod proof;
 pub mod receipt;
+pub mod report;
 pub mod stored;
 mod strict;
 #[cfg(feature = "testing")]

@@ -5,6 +5,7 @@
 mod dishonest;
 mod evidence;
 mod honest;
+mod reports;
 mod stage;
 mod tampering;
 mod visits;
