@@ -66,6 +66,9 @@ enum Command {
     /// Look at what is done regularly, and have it done now
     #[command(subcommand)]
     Schedule(command::schedule::Command),
+    /// Take the log away, search it, verify what was taken
+    #[command(subcommand)]
+    Audit(command::audit::Command),
     /// Look at signed instructions
     #[command(subcommand)]
     Instruction(command::instruction::Command),
@@ -112,6 +115,7 @@ fn main() -> ExitCode {
         Command::CardEvent(command) => command::card_event::run(&command, output),
         Command::Mass(command) => command::mass::run(&command, output),
         Command::Schedule(command) => command::schedule::run(&command, output),
+        Command::Audit(command) => command::audit::run(&command, output),
         Command::Instruction(command) => command::instruction::run(&command, output),
         Command::Crl(command) => command::crl::run(&command, output),
         Command::Latency(command) => command::latency::run(&command, output),

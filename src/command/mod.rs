@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod audit;
 pub(crate) mod ca_key;
 pub(crate) mod card_event;
 pub(crate) mod certificate;

@@ -125,7 +125,20 @@ impl OperatorClient {
         Ok(decision)
     }
 
-    fn place(&self, path: &str) -> String {
+    /// How long to wait for the CA.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    pub(super) fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    pub(super) fn unreachable(&self, error: &ureq::Error) -> Failure {
+        Failure::unreachable(format!("{}: {error}", self.url))
+    }
+
+    pub(super) fn place(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
 
@@ -144,7 +157,7 @@ impl OperatorClient {
     /// One exchange, tried twice: everything that is sent here may be sent again.
     fn exchange(&self, attempt: impl Fn() -> Result<Response<Body>, ureq::Error>) -> Result<Answer, Failure> {
         let once = || attempt().and_then(Answer::read);
-        let unreachable = |error: ureq::Error| Failure::unreachable(format!("{}: {error}", self.url));
+        let unreachable = |error: ureq::Error| self.unreachable(&error);
         match once() {
             Err(ureq::Error::Io(_)) => once().map_err(unreachable),
             answer => answer.map_err(unreachable),
@@ -152,14 +165,15 @@ impl OperatorClient {
     }
 }
 
-struct Answer {
+/// An answer, read to its end.
+pub(super) struct Answer {
     status: u16,
     retry_after: Option<Duration>,
     body: Value,
 }
 
 impl Answer {
-    fn read(mut answer: Response<Body>) -> Result<Self, ureq::Error> {
+    pub(super) fn read(mut answer: Response<Body>) -> Result<Self, ureq::Error> {
         let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
         let octets = answer.body_mut().with_config().limit(ANSWER_OCTETS).read_to_vec()?;
         let body = serde_json::from_slice(&octets).unwrap_or_default();
@@ -167,7 +181,7 @@ impl Answer {
     }
 
     /// The answer if it is a success; else what is wrong, under the server's own code (RFC 9457).
-    fn judge(self) -> Result<Self, Failure> {
+    pub(super) fn judge(self) -> Result<Self, Failure> {
         if (200..300).contains(&self.status) {
             return Ok(self);
         }

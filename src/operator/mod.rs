@@ -1,6 +1,7 @@
 //! Speaking to an installation as an operator: over the operators' listener, with a client certificate, in signed instructions.
 
 mod client;
+mod download;
 mod instruction;
 
 use std::path::PathBuf;
