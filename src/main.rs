@@ -1,11 +1,13 @@
 //! The one command of Tsunagi: sets up, serves, inspects; and the sandbox and the demonstration.
 
+mod card_judge;
 mod command;
 mod demonstration;
 mod failure;
 mod high_water;
 mod init;
 mod installation;
+mod log_check;
 mod log_key;
 mod log_service;
 mod operator;

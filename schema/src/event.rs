@@ -372,7 +372,7 @@ pub(crate) fn searched_operator(name: &str) -> Option<&str> {
     Some(&name[..end]).filter(|name| !name.is_empty())
 }
 
-fn decode(row: &mut crate::sql::Fields<'_, '_, '_>) -> Result<Event, StoreFault> {
+pub(crate) fn decode(row: &mut crate::sql::Fields<'_, '_, '_>) -> Result<Event, StoreFault> {
     Ok(Event {
         position: EventPosition(row.big()?),
         at: row.time()?,

@@ -33,6 +33,7 @@ pub mod device;
 pub mod device_command;
 pub mod epoch;
 pub mod event;
+pub mod examination;
 pub mod fault;
 pub mod follower;
 pub mod forgotten;

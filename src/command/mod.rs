@@ -12,6 +12,7 @@ pub(crate) mod init;
 pub(crate) mod instruction;
 pub(crate) mod latency;
 pub(crate) mod log;
+mod log_check;
 pub(crate) mod mass;
 pub(crate) mod receipt;
 pub(crate) mod restore;
