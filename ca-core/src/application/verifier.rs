@@ -82,6 +82,11 @@ impl<'v> CardSignedApplication<'v> {
     pub fn asks_for(&self, kind: CertificateKind) -> bool {
         self.requests.iter().any(|(requested, _)| *requested == kind)
     }
+
+    /// The keys that are to be certified: for what, and the SHA-256 of the SubjectPublicKeyInfo in DER.
+    pub fn asked_keys(&self) -> impl Iterator<Item = (CertificateKind, Sha256Digest)> {
+        self.requests.iter().map(|(kind, key)| (*kind, Sha256Digest::of(&key.public_key_info)))
+    }
 }
 
 /// Verifies applications: what is trusted, what is allowed, and for whom they must be made.
