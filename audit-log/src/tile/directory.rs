@@ -128,13 +128,17 @@ impl TileDirectory {
 
     /// Writes a tile. What is there must be the same, as far as it goes. Once a tile is full its narrower forms are of no use.
     fn write(&self, path: TilePath, octets: &[u8], touched: &mut Vec<PathBuf>) -> Result<(), TileFault> {
-        if let Some(there) = self.read_exact(path)? {
-            return if there == octets { Ok(()) } else { Err(TileFault::Differs(path)) };
-        }
         let file = self.root.join(path.to_string());
         let Some(directory) = file.parent() else { return Err(TileFault::Damaged(path)) };
-        make_directory(directory)?;
-        self.replace(&file, octets)?;
+        match self.read_exact(path)? {
+            Some(there) if there != octets => return Err(TileFault::Differs(path)),
+            Some(_) => {}
+            None => {
+                make_directory(directory)?;
+                self.replace(&file, octets)?;
+            }
+        }
+        touched.push(directory.to_owned());
         if path.is_full() {
             let partial = self.partial_directory(path);
             match fs::remove_dir_all(&partial) {
@@ -142,7 +146,6 @@ impl TileDirectory {
                 _ => {}
             }
         }
-        touched.push(directory.to_owned());
         Ok(())
     }
 

@@ -131,7 +131,11 @@ fn what_was_stopped_half_way_is_completed() {
     fs::write(published.tiles().path().join(CHECKPOINT), note).unwrap();
     fs::remove_file(published.tiles().path().join("tile/entries/002")).unwrap();
     fs::write(published.tiles().path().join(INCOMING), [1; 100]).unwrap();
+    let narrower = published.tiles().path().join("tile/0/001.p");
+    fs::create_dir(&narrower).unwrap();
+    fs::write(narrower.join("44"), [1; 44 * 32]).unwrap();
     published.grow(10).unwrap();
+    assert!(!narrower.exists());
     assert_eq!(tree_root(&published.tiles(), 810).unwrap(), published.edge.root());
     assert_eq!(published.tiles().commitments(0, 810).unwrap(), published.memory.entries);
 }
