@@ -1,6 +1,6 @@
 //! Signing the tree as it is committed, having it cosigned, and publishing it.
 
-use audit_log::{SignedCheckpoint, consistency_proof, verify_consistency};
+use audit_log::{SignedCheckpoint, TileFault, consistency_proof, verify_consistency};
 use schema::lease::Lease;
 use schema::log::{LogHead, LogNote};
 
@@ -105,7 +105,11 @@ impl LogKeeper {
                 return Ok(false);
             }
         }
-        self.directory.publish(&self.source(), &note)?;
+        match self.directory.publish(&self.source(), &note) {
+            // Whoever gives the log out has brought a later note there meanwhile; the next look judges it.
+            Err(TileFault::Ahead { .. }) => return Ok(false),
+            published => published?,
+        }
         metrics::gauge!("tsunagi_log_directory_size").set(note.size() as f64);
         Ok(true)
     }
