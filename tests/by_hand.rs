@@ -65,7 +65,7 @@ fn steps_of(page: &str) -> String {
 fn the_page_on_enrolling_by_hand_works_as_it_stands() {
     let demonstration = Demonstration::serve(&["--stop-before-revocation"]);
     let exports = demonstration.exports();
-    for name in ["RA_URL", "RA_CA", "RA_NAME", "CARD_DIR", "CA_DIR", "STATUS_URL"] {
+    for name in ["RA_URL", "RA_CA", "RA_NAME", "CARD_DIR", "CA_DIR", "STATUS_URL", "LOG_KEY"] {
         assert!(exports.iter().any(|(exported, value)| exported == name && !value.is_empty()), "{name} is not printed");
     }
     let steps = steps_of("docs/enrol-by-hand.md");
@@ -73,6 +73,8 @@ fn the_page_on_enrolling_by_hand_works_as_it_stands() {
     let said = shell(&directory, &exports, &steps);
     assert_eq!(said.matches(": good").count(), 4, "{said}");
     assert!(directory.join("phone-signature.pem").exists());
+    assert_eq!(said.matches("The receipt holds").count(), 2, "{said}");
+    assert!(said.contains("the receipt does not hold") && said.contains(r#""kind":"certificate.issued""#), "{said}");
 
     // What it prints to paste; the last of these commands revokes the card.
     let commands = demonstration.commands();
@@ -106,6 +108,27 @@ fn the_page_on_instructing_by_hand_works_as_it_stands_after_the_one_on_enrolling
     let listed = tsunagi(&["device", "list", "--settings", installation.to_str().unwrap(), "--output", "json"]);
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(listed.contains("made by hand") && listed.contains(r#""erasure": "confirmed""#), "{listed}");
+}
+
+#[test]
+fn the_page_for_auditors_works_as_it_stands() {
+    let demonstration = Demonstration::serve(&["--stop-before-revocation"]);
+    let mut exports = demonstration.exports();
+    let value = |name: &str| exports.iter().find(|(exported, _)| exported == name).unwrap().1.clone();
+    let (card, operators) = (value("CARD_DIR"), value("OPERATOR_DIR"));
+    exports.push(("CARD_CA_DIR".to_owned(), card));
+    exports.push(("TSUNAGI_SETTINGS".to_owned(), Path::new(&operators).parent().unwrap().to_str().unwrap().to_owned()));
+    let said = shell(&demonstration.empty_directory("visits"), &exports, &steps_of("docs/auditors.md"));
+    assert_eq!(said.matches("Nothing is wrong.").count(), 3, "{said}");
+    for sign in [
+        "a card signed for the key of each of 2 certificates issued",
+        "extends      the tree of",
+        "records-00000000.jsonl, leaf 2: it is not what the log committed to",
+        "CMS Verification successful",
+        "tsunagi.application.v1",
+    ] {
+        assert!(said.contains(sign), "{sign}: {said}");
+    }
 }
 
 #[test]

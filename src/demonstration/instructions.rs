@@ -3,7 +3,7 @@
 use super::stage::Stage;
 
 /// URLs, and commands to paste.
-pub(super) fn text(stage: &Stage, revoked: bool) -> String {
+pub(super) fn text(stage: &Stage, log_key: &str, revoked: bool) -> String {
     let settings = &stage.settings;
     let directory = stage.directory().display();
     let (ra, operators) = (settings.ra.listen, settings.operators.listen);
@@ -35,7 +35,8 @@ pub(super) fn text(stage: &Stage, revoked: bool) -> String {
          \n  tsunagi certificate list --settings {directory}/installation\n\
          \nTo enrol by hand (docs/enrol-by-hand.md):\n\
          \n  export RA_URL=https://{ra} RA_CA={directory}/installation/ra/tls-ca.pem RA_NAME={name}\
-         \n  export CARD_DIR={directory}/artifacts CA_DIR={directory}/artifacts STATUS_URL={status}\n\
+         \n  export CARD_DIR={directory}/artifacts CA_DIR={directory}/artifacts STATUS_URL={status}\
+         \n  export LOG_KEY={log_key}\n\
          \nTo instruct by hand after that (docs/instruct-by-hand.md):\n\
          \n  export OPERATORS_URL=https://{operators} OPERATOR_DIR={directory}/installation/operators\n{next}"
     )

@@ -110,7 +110,7 @@ impl Play {
             }
         }
         if wish.serve {
-            println!("{}", instructions::text(stage, wish.revoke));
+            println!("{}", instructions::text(stage, &stage.log_verifier()?.vkey(), wish.revoke));
             crate::command::serve::wait_for_signal()?;
         }
         Ok(())

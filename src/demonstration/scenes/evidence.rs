@@ -7,8 +7,8 @@ use sandbox::http::{HttpClient, HttpSettings};
 use sandbox::kind::Kind;
 use sandbox::phone::Enrolment;
 
-use super::Set;
 use super::holder::{new_card, wish};
+use super::{Set, audit};
 use crate::demonstration::checks::{demand, expect, failed};
 use crate::failure::Failure;
 use crate::log_key::tile_directory;
@@ -20,8 +20,9 @@ pub(super) fn play(set: &mut Set<'_>) -> Result<(), Failure> {
     let log = set.stage.log_verifier()?;
     set.artifacts.write("log-key.vkey", format!("{}\n", log.vkey()).as_bytes())?;
     let enrolment = receive(set)?;
-    verify_receipts(set, &log, &enrolment)?;
-    recompute_the_tree(set, &log, &enrolment)
+    let size = verify_receipts(set, &log, &enrolment)?;
+    recompute_the_tree(set, &log, size, &enrolment)?;
+    audit::play(set, &enrolment)
 }
 
 /// A phone applies, and gets a receipt of each certificate.
@@ -40,14 +41,16 @@ fn receive(set: &mut Set<'_>) -> Result<Enrolment, Failure> {
     Ok(enrolment)
 }
 
-/// With nothing but the log's public key.
-fn verify_receipts(set: &mut Set<'_>, log: &LogVerifier, enrolment: &Enrolment) -> Result<(), Failure> {
+/// With nothing but the log's public key. Tells how large the log was by then.
+fn verify_receipts(set: &mut Set<'_>, log: &LogVerifier, enrolment: &Enrolment) -> Result<u64, Failure> {
+    let mut largest = 0;
     for enrolled in &enrolment.certificates {
         let text = enrolled.receipt.as_ref().map(ToString::to_string).unwrap_or_default();
         let receipt = Receipt::parse(&text).map_err(failed)?;
         let proved = receipt.verify(log, &[], Some(&enrolled.certificate), Some(&enrolment.cms)).map_err(failed)?;
         demand(proved.serial == enrolled.serial, "the receipt is of another certificate")?;
         let ([accepted, issued], size) = (proved.leaves, proved.checkpoint.size());
+        largest = size.max(largest);
         set.claim(format!("{} receipt verified offline: leaves {accepted} and {issued} of {size}, under the log's signature", enrolled.kind));
     }
     let enrolled = enrolment.of(Kind::Signature).ok_or_else(|| Failure::other("no signature certificate came back"))?;
@@ -60,16 +63,16 @@ fn verify_receipts(set: &mut Set<'_>, log: &LogVerifier, enrolment: &Enrolment) 
     let refusal = verdict.err().ok_or_else(|| Failure::other("a claim does not hold: a receipt with another serial number verifies"))?;
     set.claim("the same with another serial number proves nothing");
     set.play.show(&[&refusal.to_string()]);
-    Ok(())
+    Ok(largest)
 }
 
-/// What is public leads to the signed root, and shows nobody.
-fn recompute_the_tree(set: &mut Set<'_>, log: &LogVerifier, enrolment: &Enrolment) -> Result<(), Failure> {
+/// What is public, once it has `size` leaves, leads to the signed root, and shows nobody.
+fn recompute_the_tree(set: &mut Set<'_>, log: &LogVerifier, size: u64, enrolment: &Enrolment) -> Result<(), Failure> {
     let http = HttpClient::new(&HttpSettings::default()).map_err(failed)?;
     let url = format!("{}/log/checkpoint", set.stage.settings.status.url);
     let checkpoint = expect("a checkpoint over HTTP", || {
         let answer = http.get(&url, &[]).ok().filter(|answer| answer.status == 200)?;
-        Checkpoint::verify(std::str::from_utf8(&answer.body).ok()?, log).ok()
+        Checkpoint::verify(std::str::from_utf8(&answer.body).ok()?, log).ok().filter(|checkpoint| checkpoint.size() >= size)
     })?;
     set.artifacts.write("checkpoint", checkpoint.note().as_bytes())?;
     let directory = tile_directory(&set.stage.settings);

@@ -1,5 +1,6 @@
 //! Scenes of a certificate's later life, each with a holder of its own.
 
+mod audit;
 mod card_renewed;
 mod erase_never_arrives;
 mod evidence;
