@@ -15,6 +15,7 @@ use schema::StoreFault;
 use schema::certificate::CertificateState;
 use schema::crl::ListedRevocation;
 use schema::forgotten::ForgottenRevocation;
+use schema::log::LostLeaves;
 
 use crate::CaFault;
 use crate::cascade::{AT_ONCE, FEED};
@@ -119,6 +120,12 @@ impl CaRole {
         let now = self.clock.now();
         self.write(move |tx| tx.open_crl_shards(ca_key, shard.saturating_add(1), now))?;
         Ok(())
+    }
+
+    /// Takes up leaves of the issuance log that were published and that the store has forgotten: the log goes on after them.
+    pub fn adopt_lost_leaves(&self, lost: LostLeaves) -> Result<(), CaFault> {
+        let now = self.clock.now();
+        self.write(move |tx| tx.adopt_lost_leaves(&lost, now))
     }
 
     /// Raises the numbers of CRLs to come above `number`, which was published.

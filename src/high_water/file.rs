@@ -198,7 +198,7 @@ mod tests {
 
     fn mark(position: i64) -> Mark {
         let crl_numbers = BTreeMap::from([("signature-1".to_owned(), 3)]);
-        Mark { epoch: 1, position, event: Some("ab".repeat(32)), crl_numbers, at: "2026-11-21T09:00:00.123Z".parse().unwrap() }
+        Mark { epoch: 1, position, event: Some("ab".repeat(32)), crl_numbers, log: None, at: "2026-11-21T09:00:00.123Z".parse().unwrap() }
     }
 
     fn files(directory: &Path, instance: &str) -> HighWaterFiles {

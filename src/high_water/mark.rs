@@ -28,8 +28,42 @@ pub(crate) struct Mark {
     pub(crate) event: Option<String>,
     /// The number of the last published CRL of each scope, by the scope's label, such as `signature-1` or, for a shard, `signature-1-17`.
     pub(crate) crl_numbers: BTreeMap<String, u64>,
+    /// The issuance log as it was last signed; unknown in files of older programs, and before the first signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log: Option<SignedLog>,
     /// When it was looked at.
     pub(crate) at: DateTime<Utc>,
+}
+
+/// How large the issuance log was when it was last signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignedLog {
+    /// Its leaves.
+    pub(crate) size: u64,
+    /// Its root in base64, as the checkpoint has it.
+    pub(crate) root: String,
+}
+
+impl SignedLog {
+    /// That of the store.
+    pub(crate) fn of_store(reader: &Reader) -> Result<Option<Self>, StoreFault> {
+        let note = reader.log_head()?.note;
+        // Origin, size, root: the first three lines of a checkpoint (C2SP tlog-checkpoint).
+        Ok(note.and_then(|note| Some(Self { size: note.size, root: note.text.lines().nth(2)?.to_owned() })))
+    }
+
+    /// What is lower or other here than in `reached`, in words.
+    fn below(own: Option<&Self>, reached: &Self) -> Option<String> {
+        match own {
+            None => Some(format!("its log is not signed, and had {} leaves", reached.size)),
+            Some(own) if own.size < reached.size => Some(format!("its log has {} signed leaves and had {}", own.size, reached.size)),
+            Some(own) if own.size == reached.size && own.root != reached.root => {
+                Some(format!("its log of {} leaves has another root than it had", own.size))
+            }
+            Some(_) => None,
+        }
+    }
 }
 
 impl Mark {
@@ -42,15 +76,17 @@ impl Mark {
             let ca_key = ca_keys.iter().find(|key| key.id() == list.ca_key).ok_or(StoreFault::Corrupt("a CRL of no CA key"))?;
             Ok::<_, StoreFault>(scope_label(ca_key, list.shard))
         };
+        let log = SignedLog::of_store(reader)?;
         let lists = reader.latest_crls()?;
         let crl_numbers = lists.iter().map(|list| Ok::<_, StoreFault>((label(list)?, list.number))).collect::<Result<_, _>>()?;
-        Ok(Self { epoch: state.epoch, position: state.position.0, event: words(state.event), crl_numbers, at: now })
+        Ok(Self { epoch: state.epoch, position: state.position.0, event: words(state.event), crl_numbers, log, at: now })
     }
 
     /// The same without the numbers of CRLs, which the RA may not read.
     pub(crate) fn of_events(reader: &Reader, now: DateTime<Utc>) -> Result<Self, StoreFault> {
         let state = reader.store_state()?;
-        Ok(Self { epoch: state.epoch, position: state.position.0, event: words(state.event), crl_numbers: BTreeMap::new(), at: now })
+        let log = SignedLog::of_store(reader)?;
+        Ok(Self { epoch: state.epoch, position: state.position.0, event: words(state.event), crl_numbers: BTreeMap::new(), log, at: now })
     }
 
     /// Whether the store has another event than this one at its position, in words; `None` also if it is not in this mark's epoch, or not
@@ -70,6 +106,9 @@ impl Mark {
         if self.position < reached.position {
             return Some(format!("its last event is {} and was {}", self.position, reached.position));
         }
+        if let Some(why) = reached.log.as_ref().and_then(|reached| SignedLog::below(self.log.as_ref(), reached)) {
+            return Some(why);
+        }
         let lower = |(label, number): (&String, &u64)| match self.crl_numbers.get(label) {
             Some(own) => (own < number).then(|| format!("the last CRL of {label} is number {own} and was {number}")),
             None => Some(format!("it has no CRL of {label}, and had number {number}")),
@@ -81,7 +120,8 @@ impl Mark {
     /// was it known before the store went back, and not seen in it afterwards.
     pub(crate) fn is_beyond(&self, store: &Self) -> bool {
         let higher = |(label, number): (&String, &u64)| store.crl_numbers.get(label).is_none_or(|own| own < number);
-        self.position >= store.position || self.crl_numbers.iter().any(higher)
+        let signed = |mark: &Self| mark.log.as_ref().map_or(0, |log| log.size);
+        self.position >= store.position || signed(self) > signed(store) || self.crl_numbers.iter().any(higher)
     }
 
     /// The highest of both: of the later epoch, with the highest number of each CA key in either.
@@ -89,6 +129,10 @@ impl Mark {
         let (mut higher, lower) = if (self.epoch, self.position) >= (other.epoch, other.position) { (self, other) } else { (other, self) };
         if (higher.epoch, higher.position) == (lower.epoch, lower.position) {
             higher.event = higher.event.or(lower.event);
+        }
+        let size = |log: &Option<SignedLog>| log.as_ref().map_or(0, |log| log.size);
+        if size(&lower.log) > size(&higher.log) {
+            higher.log = lower.log;
         }
         for (label, number) in lower.crl_numbers {
             let known = higher.crl_numbers.entry(label).or_default();
@@ -99,7 +143,8 @@ impl Mark {
 
     /// Whether it tells the same as another, whenever that was looked at.
     pub(crate) fn tells_the_same(&self, other: &Self) -> bool {
-        (self.epoch, self.position, &self.event, &self.crl_numbers) == (other.epoch, other.position, &other.event, &other.crl_numbers)
+        (self.epoch, self.position, &self.event, &self.crl_numbers, &self.log)
+            == (other.epoch, other.position, &other.event, &other.crl_numbers, &other.log)
     }
 
     /// The numbers below which no CRL may be published in a store that went back, for the CA keys that it has.
@@ -127,6 +172,7 @@ mod tests {
             position,
             event: None,
             crl_numbers: BTreeMap::from([("signature-1".to_owned(), signature)]),
+            log: None,
             at: DateTime::UNIX_EPOCH,
         }
     }
@@ -144,6 +190,18 @@ mod tests {
         let mut without = mark(2, 70, 9);
         without.crl_numbers.clear();
         assert!(without.below(&reached).unwrap().contains("no CRL of signature-1"));
+    }
+
+    #[test]
+    fn a_log_that_was_signed_larger_or_with_another_root_went_back() {
+        let with = |size: u64, root: &str| Mark { log: Some(SignedLog { size, root: root.to_owned() }), ..mark(1, 7, 3) };
+        assert_eq!(with(5, "a").below(&with(5, "a")), None);
+        assert_eq!(with(6, "b").below(&with(5, "a")), None);
+        assert_eq!(with(6, "b").below(&mark(1, 7, 3)), None, "an older program did not know");
+        assert!(with(4, "a").below(&with(5, "a")).unwrap().contains("4 signed leaves and had 5"));
+        assert!(with(5, "b").below(&with(5, "a")).unwrap().contains("another root"));
+        assert!(mark(1, 7, 3).below(&with(5, "a")).unwrap().contains("not signed"));
+        assert!(with(6, "b").is_beyond(&with(5, "a")) && with(4, "a").highest(with(5, "b")).log == with(5, "b").log);
     }
 
     #[test]

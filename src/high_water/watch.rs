@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use schema::{Reader, StoreFault, Wake, Writer};
 
+use super::mark::SignedLog;
 use super::{HighWater, HighWaterFiles, Mark};
 use crate::failure::Failure;
 use crate::installation::Installation;
@@ -174,7 +175,8 @@ impl Watch {
         let state = self.reader.store_state()?;
         match &self.reached {
             Some(reached) if self.has_looked && (reached.mark.epoch, reached.mark.position) == (state.epoch, state.position.0) => {
-                Ok(Mark { at: Utc::now(), ..reached.mark.clone() })
+                // But that the log is signed later than it is appended to.
+                Ok(Mark { at: Utc::now(), log: SignedLog::of_store(&self.reader)?, ..reached.mark.clone() })
             }
             _ if self.files.paths().is_empty() && self.writer.is_none() => Mark::of_events(&self.reader, Utc::now()),
             _ => Mark::of_store(&self.reader, Utc::now()),

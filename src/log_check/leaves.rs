@@ -298,6 +298,10 @@ impl<'a> Leaves<'a> {
             }
             self.tree.waiting += u64::try_from(last.0 - before.0).unwrap_or(0);
         }
+        if last > counter {
+            let words = format!("it is there, and there were {}", counter.0);
+            self.findings.add(format!("event {}", last.0), None, "event_beyond", words);
+        }
         if last < counter {
             let missing = EventPosition(last.0 + 1);
             self.findings.add(format!("event {}", missing.0), None, "event_missing", format!("it is not there, and there were {}", counter.0));

@@ -39,7 +39,7 @@ impl<S: TileSource> Examination<'_, S> {
                     findings.add(name, Some(first_of(path, 0)), "file_beyond", format!("the store's tree has {known} leaves"));
                 }
                 // Those of the tree as it was signed are looked at already.
-                Some(path) if end_of(path) <= size && (path.width == 256 || end_of(path) / 256 == size / 256) => {}
+                Some(path) if is_of_tree(path, size) => {}
                 Some(path) => self.compare(path, findings)?,
             }
         }
@@ -98,6 +98,16 @@ impl<S: TileSource> Examination<'_, S> {
             Err(_) => Ok(None),
         }
     }
+}
+
+/// Whether the tree of this size has just this tile.
+fn is_of_tree(path: TilePath, size: u64) -> bool {
+    let level = match path.kind {
+        TileKind::Hashes { level } => u32::from(level),
+        TileKind::Entries => 0,
+    };
+    let hashes = size >> (8 * level);
+    hashes.saturating_sub(path.number * 256).min(256) == u64::from(path.width)
 }
 
 /// The first leaf under hash or entry number `index` of a tile.

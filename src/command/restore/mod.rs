@@ -2,6 +2,7 @@
 
 mod begin;
 mod lists;
+mod log;
 mod reconcile;
 mod report;
 mod status;
@@ -44,6 +45,7 @@ pub(crate) struct Begin {
 
 /// Put back what a restored store has forgotten, and let it be served again
 ///
+/// Takes up what was published of the issuance log and the store has forgotten: those leaves stay in the log, and their content is lost.
 /// Reads the published CRLs (those on the shelf, crl.directory, and those given), puts their revocations and holds back with the dates
 /// and reasons that were told, remembers those of certificates that the store does not know, hears the back office's feed again from its
 /// beginning, reads the card CRLs, asks how every linked card stands, and ends the reconciliation. Nothing is ever un-revoked. It may be
@@ -62,6 +64,13 @@ pub(crate) struct Reconcile {
     /// What only those told will be told as good
     #[arg(long)]
     accept_lists: bool,
+    /// A copy of the log's tile directory, such as a status machine's or a mirror's; may be given more than once
+    #[arg(long = "log-tiles", value_name = "DIRECTORY")]
+    log_tiles: Vec<PathBuf>,
+    /// The leaves of the log that were found are all that were ever signed: end the reconciliation although nothing tells so. Were there
+    /// more, the log's key will have signed two trees, and auditors and witnesses will see that
+    #[arg(long)]
+    accept_log: bool,
     /// Leave feed, card CRLs and comparison out, because the back office is out of reach and status cannot wait. What happened to cards
     /// since the backup is found only when they are heard again
     #[arg(long)]

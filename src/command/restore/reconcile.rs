@@ -16,7 +16,8 @@ use schema::crl::ListedRevocation;
 
 use super::Reconcile;
 use super::lists::{Lists, PublishedList};
-use super::report::{ListReport, Report};
+use super::log::FoundLog;
+use super::report::{ListReport, LogReport, Report};
 use crate::failure::Failure;
 use crate::high_water::{CRL_NUMBER_GAP, Found, HighWater, Mark};
 use crate::installation::Installation;
@@ -40,13 +41,17 @@ pub(super) fn run(arguments: &Reconcile, output: Output) -> Result<(), Failure> 
     bar.set_style(style.map_err(|error| Failure::other(error.to_string()))?);
     let lists = Lists::gather(&installation, &arguments.crls, |name| bar.set_message(name.to_owned()))?;
     let mut report = Report { dry_run: arguments.dry_run, epoch: state.epoch, ..Report::default() };
+    let log = FoundLog::gather(&installation, &arguments.log_tiles)?;
     let objections = objections(&installation, &lists)?;
     match arguments.accept_lists {
         true => report.warnings.extend(objections.into_iter().map(|objection| format!("{objection}; accepted by --accept-lists"))),
         false => report.objections = objections,
     }
+    // That more was signed than is there nobody can overrule: the log's key would sign two trees.
+    report.objections.extend(log_objection(&installation, log.as_ref(), arguments.accept_log)?);
+    report.log = log.as_ref().map(|log| LogReport { stored: log.stored(), published: log.published(), adopted: 0 });
     let role = ca_role(&installation, Vec::new(), Arc::new(NoSteps), None)?;
-    let work = Work { installation: &installation, role: &role, lists: &lists, arguments, bar: &bar };
+    let work = Work { installation: &installation, role: &role, lists: &lists, log: log.as_ref(), arguments, bar: &bar };
     let done = if arguments.dry_run { work.put_back_all(&mut report) } else { work.under_lead(&mut report) };
     bar.finish_and_clear();
     output.print(&report.json(), |_| report.text())?;
@@ -62,6 +67,7 @@ struct Work<'a> {
     installation: &'a Installation,
     role: &'a CaRole,
     lists: &'a Lists,
+    log: Option<&'a FoundLog>,
     arguments: &'a Reconcile,
     bar: &'a ProgressBar,
 }
@@ -110,6 +116,7 @@ impl Work<'_> {
     }
 
     fn reconcile(&self, report: &mut Report) -> Result<(), Failure> {
+        self.adopt_lost_leaves(report)?;
         for list in &self.lists.lists {
             self.role.open_shard_again(list.scope.ca_key, list.scope.shard).map_err(failed)?;
         }
@@ -119,6 +126,14 @@ impl Work<'_> {
             self.raise_numbers(report)?;
             report.reconciled = self.role.end_reconciliation().map_err(failed)?;
         }
+        Ok(())
+    }
+
+    /// First of all: from then on, events may follow in the log.
+    fn adopt_lost_leaves(&self, report: &mut Report) -> Result<(), Failure> {
+        let (Some(log), Some(told)) = (self.log, &mut report.log) else { return Ok(()) };
+        self.bar.set_message("the log's lost leaves");
+        told.adopted = log.adopt(|lost| self.role.adopt_lost_leaves(lost).map_err(failed))?;
         Ok(())
     }
 
@@ -266,6 +281,25 @@ fn objections(installation: &Installation, lists: &Lists) -> Result<Vec<String>,
         }
     }
     Ok(objections)
+}
+
+/// What speaks against going on with the log: that more of it was signed than was found, or may have been.
+fn log_objection(installation: &Installation, log: Option<&FoundLog>, is_accepted: bool) -> Result<Option<String>, Failure> {
+    let Some(log) = log else { return Ok(None) };
+    let signed = published_before(installation)?.and_then(|mark| mark.log).map(|log| log.size);
+    let is_later = log.published().is_some_and(|published| published > log.stored());
+    Ok(match signed {
+        Some(signed) if signed > log.size() => Some(format!(
+            "log: {signed} leaves were signed, and {} were found; give a copy of the tile directory with --log-tiles",
+            log.size()
+        )),
+        None if !is_later && !is_accepted && log.stored() > 0 => Some(format!(
+            "log: no tree larger than the store's own, of {} leaves, was found, and nothing tells whether there was one; give a copy of the \
+             tile directory with --log-tiles, or say with --accept-log that there was none",
+            log.stored()
+        )),
+        _ => None,
+    })
 }
 
 /// What had been reached before the epoch that is not reconciled, if any high-water file tells.

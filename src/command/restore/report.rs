@@ -22,12 +22,21 @@ pub(super) struct ListReport {
     pub(super) holds_left: u64,
 }
 
+/// What came of the log: leaves of the store's tree, of the largest that was published and found, and of those that were taken up.
+pub(super) struct LogReport {
+    pub(super) stored: u64,
+    pub(super) published: Option<u64>,
+    pub(super) adopted: u64,
+}
+
 /// The whole of it.
 #[derive(Default)]
 pub(super) struct Report {
     pub(super) dry_run: bool,
     pub(super) epoch: u64,
     pub(super) lists: Vec<ListReport>,
+    /// `None` if the store never had a log.
+    pub(super) log: Option<LogReport>,
     pub(super) cards: Option<CardsHeard>,
     /// CA keys and the number above which their next CRLs are.
     pub(super) crl_numbers: Vec<(String, u64)>,
@@ -86,6 +95,7 @@ impl Report {
             "dry_run": self.dry_run,
             "epoch": self.epoch,
             "lists": self.lists.iter().map(ListReport::json).collect::<Vec<_>>(),
+            "log": self.log.as_ref().map(|log| json!({"stored": log.stored, "published": log.published, "adopted": log.adopted})),
             "cards": self.cards.map(|cards| json!({
                 "events": cards.events,
                 "certificates_changed": cards.changed,
@@ -119,6 +129,11 @@ impl Report {
             false => table(&["CRL", "number", "entries", "known", "put back", "unknown, remembered", "from"], &rows),
         }];
         let mut facts = Vec::new();
+        if let Some(log) = &self.log {
+            let published = log.published.map_or("no tile directory found".to_owned(), |size| format!("{size} published"));
+            facts.push(("leaves of the log", format!("{} in the store, {published}", log.stored)));
+            facts.push(("lost leaves taken up", log.adopted.to_string()));
+        }
         if let Some(cards) = self.cards {
             facts.push(("card events heard again", cards.events.to_string()));
             facts.push(("certificates changed by them", cards.changed.to_string()));
