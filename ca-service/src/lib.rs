@@ -36,7 +36,7 @@ mod timetable;
 mod told;
 
 pub use self::backoff::Backoff;
-pub use self::exports::{AuditSettings, AuditSettingsRefusal, Exporter, ExporterParts};
+pub use self::exports::{AuditSettings, AuditSettingsRefusal, Defect, ExportFault, Exporter, ExporterParts};
 pub use self::issuing::BatchOutcome;
 pub use self::log::{
     DisputedBy, KnownTree, LogDispute, LogFault, LogKeeper, LogParts, LogSettings, LogSettingsRefusal, LogState, WitnessSettings, is_origin,

@@ -180,7 +180,8 @@ impl Manifest {
     /// # Errors
     /// If the parts are none, do not follow one another, or say of themselves what cannot be.
     pub fn new(content: ManifestContent) -> Result<Self, ManifestFault> {
-        let ManifestContent { export, origin, key, taken_at, taken_by, format, checkpoint, previous, before, after, recipient, parts } = content;
+        let ManifestContent { export, origin, key, taken_at, taken_by, format, checkpoint, previous, before, after, recipient, parts } =
+            content;
         let from = parts.first().map_or(0, |part| part.from);
         let to = parts.last().map_or(0, |part| part.to);
         let purged = parts.iter().map(|part| part.purged).sum();
@@ -285,7 +286,9 @@ impl Part {
             return Err(Contradiction("a file of hashes has another length than its part"));
         }
         match &self.evidence {
-            Some(evidence) if evidence.file.name != evidence_file(self.number) => Err(Contradiction("a file has another name than its part gives it")),
+            Some(evidence) if evidence.file.name != evidence_file(self.number) => {
+                Err(Contradiction("a file has another name than its part gives it"))
+            }
             evidence if evidence.is_some() != with_evidence => Err(Contradiction("evidence is there without a recipient, or the reverse")),
             _ => Ok(()),
         }

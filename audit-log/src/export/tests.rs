@@ -43,7 +43,9 @@ fn each_format_has_one_form() {
     let json = String::from_utf8(lines(ExportFormat::Jsonl, &[present(5), absent(6)])).unwrap();
     assert_eq!(
         json,
-        format!("{{\"leaf\":5,\"salt\":\"{salt}\",\"content\":{CONTENT}}}\n{{\"leaf\":6,\"absent\":\"purged\",\"commitment\":\"{commitment}\"}}\n")
+        format!(
+            "{{\"leaf\":5,\"salt\":\"{salt}\",\"content\":{CONTENT}}}\n{{\"leaf\":6,\"absent\":\"purged\",\"commitment\":\"{commitment}\"}}\n"
+        )
     );
     let csv = String::from_utf8(lines(ExportFormat::Csv, &[present(5), absent(6)])).unwrap();
     let quoted = CONTENT.replace('"', "\"\"");
@@ -293,6 +295,7 @@ fn the_age_command_reads_what_we_encrypt() {
     std::fs::File::create(&file).unwrap().write_all(&encrypted(&identity, 3)).unwrap();
     let read = std::process::Command::new("age").arg("--decrypt").arg("--identity").args([&keys, &file]).output().unwrap();
     assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
-    let lines: Vec<Evidence> = read.stdout.split_inclusive(|octet| *octet == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect();
+    let lines: Vec<Evidence> =
+        read.stdout.split_inclusive(|octet| *octet == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect();
     assert_eq!(lines, (0..3).map(evidence).collect::<Vec<_>>());
 }

@@ -26,7 +26,8 @@ impl Exporter {
     ) -> Result<EvidenceFile, ExportFault> {
         let recipient: Recipient = recipient.parse().map_err(|_| Defect::Recipient { recipient: recipient.to_owned() })?;
         let most = self.settings.evidence_applications;
-        let earlier: u64 = self.prepared_parts(export)?.iter().filter_map(|part| part.evidence.as_ref()).map(|file| file.applications).sum();
+        let earlier: u64 =
+            self.prepared_parts(export)?.iter().filter_map(|part| part.evidence.as_ref()).map(|file| file.applications).sum();
         let (writer, lease) = (self.writer.clone(), lease.clone());
         let chunks = Chunks { writer, lease, part: (export.id, part.number), sequence: 0, octets: Vec::new(), hash: FileHash::new() };
         let mut file = EvidenceWriter::new(&recipient, chunks).map_err(ExportFault::Evidence)?;

@@ -1,8 +1,8 @@
 //! What can keep an export from being made.
 
 use audit_log::export::{EvidenceFault, ManifestFault, PartFault};
-use audit_log::{NoteRefusal, TileFault};
 use audit_log::note::LogKeyFault;
+use audit_log::{NoteRefusal, TileFault, TilePath};
 use schema::StoreFault;
 
 /// Why an export did not go on.
@@ -16,7 +16,7 @@ pub enum ExportFault {
     Store(#[from] StoreFault),
     /// The tree's tiles.
     #[error("the tiles of the tree failed")]
-    Tiles(#[from] TileFault),
+    Tiles(#[source] TileFault),
     /// The log key.
     #[error("the manifest could not be signed")]
     Signature(#[from] LogKeyFault),
@@ -37,6 +37,17 @@ pub enum Defect {
     /// A record.
     #[error("{0}")]
     Record(PartFault),
+    /// A record that cannot be read.
+    #[error("leaf {leaf} cannot be read: {what}")]
+    Unreadable {
+        /// The leaf.
+        leaf: u64,
+        /// What of it.
+        what: &'static str,
+    },
+    /// A tile of the tree.
+    #[error("the tree in the store is damaged: {0}")]
+    Tile(TilePath),
     /// A leaf that the published tree has otherwise.
     #[error("leaf {leaf} is not the one that was published")]
     Leaf {
@@ -72,6 +83,15 @@ pub enum Defect {
         /// As it was asked for.
         recipient: String,
     },
+}
+
+impl From<TileFault> for ExportFault {
+    fn from(fault: TileFault) -> Self {
+        match fault {
+            TileFault::Absent(path) | TileFault::Damaged(path) | TileFault::Differs(path) => Self::Defect(Defect::Tile(path)),
+            other => Self::Tiles(other),
+        }
+    }
 }
 
 impl From<PartFault> for ExportFault {

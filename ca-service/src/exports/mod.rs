@@ -21,7 +21,7 @@ use ca_core::clock::Clock;
 use schema::lease::Lease;
 use schema::{Reader, StoreFault, Wake, Writer};
 
-use self::fault::ExportFault;
+pub use self::fault::{Defect, ExportFault};
 pub use self::settings::{AuditSettings, AuditSettingsRefusal};
 
 /// How often exports are looked for where no commit tells of one.
@@ -79,7 +79,9 @@ impl Exporter {
             match worked {
                 Ok(true) => {}
                 Ok(false) => self.wake.wait_for_commit(seen, POLL),
-                Err(ExportFault::Store(StoreFault::Fenced(_))) => tracing::warn!("another process has taken the lead, and prepares exports"),
+                Err(ExportFault::Store(StoreFault::Fenced(_))) => {
+                    tracing::warn!("another process has taken the lead, and prepares exports")
+                }
                 Err(fault) => {
                     metrics::counter!("tsunagi_ca_faults_total", "work" => "exports").increment(1);
                     tracing::error!(fault = %Chain(&fault), "an export does not go on; it is tried again");

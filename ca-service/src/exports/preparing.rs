@@ -5,12 +5,13 @@ use audit_log::export::{
     parts_of,
 };
 use audit_log::{Checkpoint, Commitment, CompactRange, Hash, Salt, TileSource, consistency_proof, range_nodes, root_of_ranges};
+use schema::StoreFault;
 use schema::audit_export::{self as stored, AuditExport, ExportPart};
 use schema::lease::Lease;
 use schema::log::{LeafContent, LogRecord};
 
-use super::fault::{Defect, ExportFault};
 use super::Exporter;
+use super::fault::{Defect, ExportFault};
 use crate::log::content;
 
 /// Leaves that the lowest stored tiles have one hash of.
@@ -24,7 +25,13 @@ impl Exporter {
         let (number, from, to) = parts_of(export.cursor, export.to_leaf).next().ok_or(ExportFault::StoredPart)?;
         let mut builder = PartBuilder::new(format(export.format), number, from, to);
         let mut text = String::new();
-        self.reader.log_records(from, to - from, |record| add(&mut builder, &record, &mut text))?;
+        let read = self.reader.log_records(from, to - from, |record| add(&mut builder, &record, &mut text));
+        read.map_err(|fault| match fault {
+            ExportFault::Store(StoreFault::Corrupt(what)) => {
+                Defect::Unreadable { leaf: from + builder.leaf_hashes().len() as u64, what }.into()
+            }
+            other => other,
+        })?;
         let mut part = builder.finish()?;
         // A whole part has one hash, which was stored when the part was full; what is no whole part, the root tells in the end.
         if part.nodes != range_nodes(&self.tree(), from, to)? {
@@ -49,7 +56,8 @@ impl Exporter {
         let before = range_nodes(&tree, 0, from)?;
         let after = range_nodes(&tree, to, size)?;
         let whole = parts.iter().map(|part| CompactRange::new(part.from, part.to, part.nodes.clone()));
-        let ranges = [CompactRange::new(0, from, before.clone())].into_iter().chain(whole).chain([CompactRange::new(to, size, after.clone())]);
+        let ranges =
+            [CompactRange::new(0, from, before.clone())].into_iter().chain(whole).chain([CompactRange::new(to, size, after.clone())]);
         let root = ranges.collect::<Result<Vec<_>, _>>().and_then(|ranges| root_of_ranges(&ranges)).map_err(|_| Defect::Root)?;
         if root != *checkpoint.root() {
             for part in parts.iter().filter(|part| part.leaves() < PART_LEAVES) {

@@ -82,5 +82,7 @@ fn bound(leaf: Option<u64>, time: Option<DateTime<Utc>>) -> Result<Option<Bound>
 }
 
 fn is_recipient(text: &str) -> bool {
-    text.len() == RECIPIENT_CHARACTERS && text.starts_with("age1") && text.bytes().all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit())
+    text.len() == RECIPIENT_CHARACTERS
+        && text.starts_with("age1")
+        && text.bytes().all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit())
 }
