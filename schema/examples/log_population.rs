@@ -72,23 +72,34 @@ fn rate(count: u64, took: Duration) -> String {
     format!("{seconds:.1} s ({:.0}/s)", count as f64 / seconds.max(1e-9))
 }
 
+/// By the clock, and by the processor's time.
+fn rates(count: u64, started: Instant, processor: Option<Duration>) -> String {
+    let processor = processor_time().zip(processor).map(|(now, then)| now.saturating_sub(then));
+    let told = processor.map_or(String::new(), |processor| format!(", of which on the processor {}", rate(count, processor)));
+    rate(count, started.elapsed()) + &told
+}
+
 /// How fast one thread reads the whole log, and all events as those see them who make leaves of them.
 fn read(reader: &Reader) -> Result<(), StoreFault> {
-    let (mut octets, started) = (0, Instant::now());
+    let (mut octets, started, processor) = (0, Instant::now(), processor_time());
     let leaves = reader.log_records(0, u64::MAX, |record| -> Result<(), StoreFault> {
         if let LeafContent::Present { event, .. } = record.content {
             octets += event.data.len() as u64;
         }
         Ok(())
     })?;
-    println!("{leaves} leaves read with their events, {} octets of data each: {}", octets / leaves.max(1), rate(leaves, started.elapsed()));
-    let (mut last, started) = (EventPosition(0), Instant::now());
+    println!(
+        "{leaves} leaves read with their events, {} octets of data each: {}",
+        octets / leaves.max(1),
+        rates(leaves, started, processor)
+    );
+    let (mut last, started, processor) = (EventPosition(0), Instant::now(), processor_time());
     while reader.events_to_sequence(last, 8_192, |event| -> Result<(), StoreFault> {
         last = event.position;
         Ok(())
     })? > 0
     {}
-    println!("{} events read in batches of 8,192: {}", last.0, rate(last.0.unsigned_abs(), started.elapsed()));
+    println!("{} events read in batches of 8,192: {}", last.0, rates(last.0.unsigned_abs(), started, processor));
     Ok(())
 }
 
@@ -108,31 +119,51 @@ fn search(reader: &Reader, searches: u32) -> Result<(), Box<dyn Error>> {
     }
     let anything = || SearchQuestion { limit: 1_000, ..SearchQuestion::default() };
     let sorts: [(&str, Vec<SearchQuestion>); 5] = [
-        ("certificate", samples.iter().map(|(one, _)| SearchQuestion { certificate: Some((None, one.serial.clone())), ..anything() }).collect()),
+        (
+            "certificate",
+            samples.iter().map(|(one, _)| SearchQuestion { certificate: Some((None, one.serial.clone())), ..anything() }).collect(),
+        ),
         ("holder", samples.iter().map(|(one, _)| SearchQuestion { holder_id: Some(one.holder_id.clone()), ..anything() }).collect()),
         ("operator", (0..searches).map(|number| operator(number, last, anything())).collect()),
-        ("hour", samples.iter().map(|(_, at)| SearchQuestion { from: Some(*at), to: Some(*at + TimeDelta::hours(1)), ..anything() }).collect()),
-        ("year", samples.iter().map(|(_, at)| SearchQuestion { from: Some(*at), to: Some(*at + TimeDelta::days(365)), ..anything() }).collect()),
+        (
+            "hour",
+            samples.iter().map(|(_, at)| SearchQuestion { from: Some(*at), to: Some(*at + TimeDelta::hours(1)), ..anything() }).collect(),
+        ),
+        (
+            "year",
+            samples.iter().map(|(_, at)| SearchQuestion { from: Some(*at), to: Some(*at + TimeDelta::days(365)), ..anything() }).collect(),
+        ),
     ];
     for (what, questions) in sorts {
-        let (mut took, mut hits) = (Vec::new(), 0);
+        let (mut took, mut of_processor, mut hits) = (Vec::new(), Vec::new(), 0);
         for question in &questions {
-            let started = Instant::now();
+            let (started, processor) = (Instant::now(), processor_time());
             hits += reader.search(question)?.hits.len();
             took.push(started.elapsed());
+            of_processor.extend(processor_time().zip(processor).map(|(now, then)| now.saturating_sub(then)));
         }
-        took.sort_unstable();
-        let (Some(median), Some(longest)) = (took.get(took.len() / 2), took.last()) else { continue };
-        let milliseconds = |took: &Duration| took.as_secs_f64() * 1_000.0;
         println!(
-            "search by {what}: {} questions, {} hits each, {:.2} ms in the middle, {:.2} ms the longest",
+            "search by {what}: {} questions, {} hits each; {}; of which on the processor {}",
             questions.len(),
-            hits / questions.len(),
-            milliseconds(median),
-            milliseconds(longest)
+            hits / questions.len().max(1),
+            spread(&mut took),
+            spread(&mut of_processor)
         );
     }
     Ok(())
+}
+
+fn spread(took: &mut [Duration]) -> String {
+    took.sort_unstable();
+    let milliseconds = |took: Option<&Duration>| took.map_or(0.0, |took| took.as_secs_f64() * 1_000.0);
+    format!("{:.2} ms in the middle, {:.2} ms the longest", milliseconds(took.get(took.len() / 2)), milliseconds(took.last()))
+}
+
+/// The time that this thread was given: what else runs on the machine adds to the clock's. Linux tells it (proc(5), schedstat: nanoseconds on
+/// the processor first).
+fn processor_time() -> Option<Duration> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(Duration::from_nanos(told.split_whitespace().next()?.parse().ok()?))
 }
 
 /// One page of what an operator did, from somewhere in the log on.

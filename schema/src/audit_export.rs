@@ -206,7 +206,10 @@ fn decode(row: &mut Fields<'_, '_, '_>) -> Result<AuditExport, StoreFault> {
         from_leaf: row.unsigned()?,
         to_leaf: row.unsigned()?,
         format: ExportFormat::from_code(row.small()?)?,
-        previous_size: row.optional_big()?.map(|size| u64::try_from(size).map_err(|_| StoreFault::Corrupt("a negative number"))).transpose()?,
+        previous_size: row
+            .optional_big()?
+            .map(|size| u64::try_from(size).map_err(|_| StoreFault::Corrupt("a negative number")))
+            .transpose()?,
         recipient: row.optional_text()?,
         cursor: row.unsigned()?,
         checkpoint: row.text()?,

@@ -78,9 +78,7 @@ impl Reader {
 impl SearchQuestion {
     /// Whether what is asked for besides whom or what it is about holds.
     fn admits(&self, at: DateTime<Utc>, kind: EventKind) -> bool {
-        self.from.is_none_or(|from| at >= from)
-            && self.to.is_none_or(|to| at < to)
-            && (self.kinds.is_empty() || self.kinds.contains(&kind))
+        self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at < to) && (self.kinds.is_empty() || self.kinds.contains(&kind))
     }
 }
 
@@ -108,9 +106,8 @@ fn limit(question: &SearchQuestion) -> usize {
 /// All that is about the certificates, their applications, and the instructions that changed them: it is little.
 fn about(session: &mut Session, question: &SearchQuestion) -> Result<BTreeMap<EventPosition, SearchHit>, StoreFault> {
     let certificates = certificates(session, question)?;
-    let mut found = gather(session, &certificates, |count| {
-        format!("e.certificate_id IN ({}) AND e.certificate_id IS NOT NULL", placeholders(count))
-    })?;
+    let mut found =
+        gather(session, &certificates, |count| format!("e.certificate_id IN ({}) AND e.certificate_id IS NOT NULL", placeholders(count)))?;
     let applications: BTreeSet<i64> = found
         .values()
         .filter(|hit| hit.event.kind == EventKind::CertificateIssued)
@@ -153,7 +150,11 @@ fn certificates(session: &mut Session, question: &SearchQuestion) -> Result<Vec<
         parameters.push(holder_id.as_str().into());
     }
     let statement = sql(text + " ORDER BY c.id DESC LIMIT ?");
-    parameters.into_iter().fold(statement, |statement, parameter| statement.bind(parameter)).bind(CERTIFICATES).rows(session, |row| row.big())
+    parameters
+        .into_iter()
+        .fold(statement, |statement, parameter| statement.bind(parameter))
+        .bind(CERTIFICATES)
+        .rows(session, |row| row.big())
 }
 
 /// The events for which a condition on `event AS e`, made for so many parameters, holds; of each few the first ten thousand.
@@ -220,12 +221,7 @@ fn read_head(row: &mut Fields<'_, '_, '_>) -> Result<(EventPosition, DateTime<Ut
 }
 
 /// The other columns of [`SELECT`].
-fn read_hit(
-    row: &mut Fields<'_, '_, '_>,
-    position: EventPosition,
-    at: DateTime<Utc>,
-    kind: EventKind,
-) -> Result<SearchHit, StoreFault> {
+fn read_hit(row: &mut Fields<'_, '_, '_>, position: EventPosition, at: DateTime<Utc>, kind: EventKind) -> Result<SearchHit, StoreFault> {
     let certificate = row.optional_big()?.map(CertificateId);
     let application = row.optional_big()?.map(ApplicationId);
     let event = Event { position, at, kind, certificate, application, data: row.json()? };

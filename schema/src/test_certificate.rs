@@ -1,7 +1,7 @@
 //! Certificates that nobody holds, with which relying parties try their checks: one for each status of each CA key.
 
-use ca_core::issuance::SignedCertificate;
 use ca_core::digest::Sha256Digest;
+use ca_core::issuance::SignedCertificate;
 use ca_core::issuer::CaKeyId;
 use ca_core::kind::CertificateKind;
 use ca_core::lifecycle::Command;

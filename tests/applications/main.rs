@@ -113,6 +113,8 @@ impl Scene {
                 EventKind::CardEventReceived | EventKind::CardRevoked => true,
                 // Nor what phones are told of that happened before.
                 EventKind::DeviceCommandCreated | EventKind::DeviceCommandSent => true,
+                // Nor what the CA role tells of itself.
+                EventKind::LogBegan | EventKind::SettingsChanged | EventKind::ClockChecked => true,
                 EventKind::ApplicationAccepted | EventKind::ApplicationRefused => refusing == Refusing::Ca,
                 _ => false,
             };

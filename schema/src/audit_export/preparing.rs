@@ -120,12 +120,13 @@ impl Transaction<'_> {
     /// Errors: [`StoreFault::Fenced`]; [`StoreFault::Misuse`] if it is not being prepared, or not to its end.
     pub fn finish_export(&mut self, lease: &Lease, export: ExportId, manifest: &str, now: DateTime<Utc>) -> Result<(), StoreFault> {
         self.check_lease(lease)?;
-        let finished = sql("UPDATE audit_export SET state = ?, manifest = ?, settled_at = ? WHERE id = ? AND state = 1 AND cursor = to_leaf")
-            .bind(READY)
-            .bind(manifest)
-            .bind(now)
-            .bind(export.0)
-            .execute(self.session)?;
+        let finished =
+            sql("UPDATE audit_export SET state = ?, manifest = ?, settled_at = ? WHERE id = ? AND state = 1 AND cursor = to_leaf")
+                .bind(READY)
+                .bind(manifest)
+                .bind(now)
+                .bind(export.0)
+                .execute(self.session)?;
         if finished == 1 { Ok(()) } else { Err(StoreFault::Misuse("the export is not prepared to its end")) }
     }
 

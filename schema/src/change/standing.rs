@@ -19,7 +19,8 @@ use crate::hold;
 use crate::sql::{Fields, Statement, few_sizes, placeholders, sql, value_rows};
 
 /// The columns that [`read`] takes, of `certificate AS c`; others may come before them.
-pub(crate) const COLUMNS: &str = "c.id, c.kind, c.ca_key_id, c.serial, c.holder, c.not_after, c.state, c.revoked_at, c.reason, c.invalidity_at";
+pub(crate) const COLUMNS: &str =
+    "c.id, c.kind, c.ca_key_id, c.serial, c.holder, c.not_after, c.state, c.revoked_at, c.reason, c.invalidity_at";
 
 /// A certificate as its row was read, under lock, and what has been done to it since.
 pub(crate) struct Standing {

@@ -12,11 +12,7 @@ use crate::sql::sql;
 impl Reader {
     /// The leaves of the events about an application, in order: of its acceptance, of the certificates issued on it, and so on. Those that
     /// have none yet are not there.
-    pub fn leaves_of_application(
-        &self,
-        application: ApplicationId,
-        mut visit: impl FnMut(LogRecord<'_>),
-    ) -> Result<(), StoreFault> {
+    pub fn leaves_of_application(&self, application: ApplicationId, mut visit: impl FnMut(LogRecord<'_>)) -> Result<(), StoreFault> {
         let found = self.read(|session| {
             sql("SELECT l.leaf FROM event AS e JOIN log_leaf AS l ON l.position = e.position \
                  WHERE e.application_id = ? ORDER BY e.position LIMIT 1000")
@@ -34,16 +30,13 @@ impl Reader {
 
     /// The leaf of an event, if it has one.
     pub fn leaf_of_position(&self, position: EventPosition) -> Result<Option<u64>, StoreFault> {
-        self.read(|session| {
-            sql("SELECT leaf FROM log_leaf WHERE position = ?").bind(position.0).optional(session, |row| row.unsigned())
-        })
+        self.read(|session| sql("SELECT leaf FROM log_leaf WHERE position = ?").bind(position.0).optional(session, |row| row.unsigned()))
     }
 
     /// The first leaf of an event of this time or later: no leaf before it is of such an event. `None` if there is none.
     pub fn first_leaf_at(&self, time: DateTime<Utc>) -> Result<Option<u64>, StoreFault> {
-        let first = self.read(|session| {
-            sql("SELECT MIN(position) FROM event WHERE at >= ?").bind(time).optional(session, |row| row.optional_big())
-        })?;
+        let first = self
+            .read(|session| sql("SELECT MIN(position) FROM event WHERE at >= ?").bind(time).optional(session, |row| row.optional_big()))?;
         first.flatten().map_or(Ok(None), |position| self.leaf_of_position(EventPosition(position)))
     }
 
@@ -58,4 +51,3 @@ impl Reader {
         Ok(last.map_or(0, |leaf| leaf + 1))
     }
 }
-

@@ -32,11 +32,15 @@ impl Reader {
     ) -> Result<u64, E> {
         let Ok(first) = i64::try_from(first_leaf) else { return Ok(0) };
         let end = first.saturating_add(i64::try_from(limit).unwrap_or(i64::MAX));
-        let next = Cell::new(first);
+        let (next, count) = (Cell::new(first), Cell::new(0));
         let outcome = RefCell::new(Ok(()));
-        let visit = RefCell::new(&mut visit);
+        let visit = RefCell::new(|record: LogRecord<'_>| {
+            next.set(i64::try_from(record.leaf).unwrap_or(i64::MAX).saturating_add(1));
+            count.set(count.get() + 1);
+            visit(record)
+        });
         while next.get() < end {
-            let from = next.get();
+            let (from, before) = (next.get(), count.get());
             let until = end.min(from.saturating_add(PAGE_LEAVES.into()));
             // A page that breaks off with its connection goes on where it was.
             self.read(|session| {
@@ -47,19 +51,18 @@ impl Reader {
                 .bind(next.get())
                 .bind(until)
                 .each(session, |row| {
-                    let visited = visit_record(row, &mut **visit.borrow_mut())?;
-                    next.set(next.get() + 1);
+                    let visited = visit_record(row, &mut *visit.borrow_mut())?;
                     let goes_on = visited.is_ok();
                     *outcome.borrow_mut() = visited;
                     Ok(goes_on)
                 })
             })?;
             outcome.replace(Ok(()))?;
-            if next.get() < until {
+            if count.get() == before {
                 break;
             }
         }
-        Ok(u64::try_from(next.get() - first).unwrap_or(0))
+        Ok(count.get())
     }
 
     /// The events after a position, in order, `limit` at most, as those see them who make leaves of them; how many there were.
@@ -71,14 +74,17 @@ impl Reader {
     ) -> Result<u32, E> {
         let (seen, last) = (Cell::new(0), Cell::new(after.0));
         let outcome = RefCell::new(Ok(()));
-        let visit = RefCell::new(&mut visit);
+        let visit = RefCell::new(|event: EventRow<'_>| {
+            seen.set(seen.get() + 1);
+            last.set(event.position.0);
+            visit(event)
+        });
         self.read(|session| {
             sql("SELECT position, at, kind, certificate_id, application_id, data FROM event WHERE position > ? ORDER BY position LIMIT ?")
                 .bind(last.get())
                 .bind(i64::from(limit - seen.get()))
                 .each(session, |row| {
-                    let visited = visit_event(row, &mut **visit.borrow_mut())?;
-                    (seen.set(seen.get() + 1), last.set(last.get() + 1));
+                    let visited = visit_event(row, &mut *visit.borrow_mut())?;
                     let goes_on = visited.is_ok();
                     *outcome.borrow_mut() = visited;
                     Ok(goes_on)

@@ -58,8 +58,7 @@ pub fn populate_events(url: &str, events: u64, now: DateTime<Utc>, mut progress:
         })?;
         let Some(last) = lives.last() else { return Err(StoreFault::Misuse("the population has too few holders")) };
         after = last.holder;
-        let lives: Vec<Life> =
-            (number..holders).zip(lives).map(|(number, life)| Life { number, ..life }).collect();
+        let lives: Vec<Life> = (number..holders).zip(lives).map(|(number, life)| Life { number, ..life }).collect();
         number += lives.len() as u64;
         writer.write(move |tx| live(tx, &lives, now - TimeDelta::days(1_460), step))?;
         progress(number * EVENTS_OF_A_HOLDER);
@@ -170,4 +169,3 @@ fn grown(from: u64, to: u64) -> Vec<LogTile> {
     }
     tiles
 }
-

@@ -160,7 +160,8 @@ pub fn tamper_with(url: &str, statements: &str) -> Result<(), StoreFault> {
     let mut session = Session::connect(&Location::parse(url)?, Purpose::Write)?;
     match session.connection {
         AnyConnection::Sqlite(_) => {
-            let of_table = format!("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ({})", placeholders(tables.len()));
+            let of_table =
+                format!("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ({})", placeholders(tables.len()));
             let select = tables.iter().fold(sql(of_table), |select, table| select.bind(*table));
             for name in select.rows(&mut session, |row| row.text())? {
                 session.batch(&format!("DROP TRIGGER {name}"))?;

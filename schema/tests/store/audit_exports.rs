@@ -53,8 +53,12 @@ fn write(
 }
 
 fn parts() -> [ExportPart; 3] {
-    [(0, 65_000, 65_536), (1, 65_536, 131_072), (2, 131_072, 140_000)]
-        .map(|(number, from_leaf, to_leaf)| ExportPart { number, from_leaf, to_leaf, detail: json!({"number": number}) })
+    [(0, 65_000, 65_536), (1, 65_536, 131_072), (2, 131_072, 140_000)].map(|(number, from_leaf, to_leaf)| ExportPart {
+        number,
+        from_leaf,
+        to_leaf,
+        detail: json!({"number": number}),
+    })
 }
 
 fn evidence(store: &TestDatabase, export: ExportId, number: u64) -> Vec<u8> {

@@ -35,7 +35,11 @@ fn root(size: u64) -> [u8; 32] {
 /// The leaves of the events after the head's, `count` of them.
 pub(crate) fn next_leaves(store: &TestDatabase, count: usize) -> LeafBatch {
     let head = store.reader().log_head().unwrap();
-    let leaf = |position: i64| NewLeaf { position: EventPosition(position), salt: hash("salt", position), commitment: hash("commitment", position) };
+    let leaf = |position: i64| NewLeaf {
+        position: EventPosition(position),
+        salt: hash("salt", position),
+        commitment: hash("commitment", position),
+    };
     let leaves: Vec<NewLeaf> = (head.position.0 + 1..).take(count).map(leaf).collect();
     LeafBatch { first_leaf: head.size, leaves, tiles: Vec::new(), root: root(head.size + count as u64) }
 }

@@ -20,6 +20,8 @@ mod instructions;
 mod issuing;
 mod leases;
 mod leaves;
+#[cfg(feature = "postgres")]
+mod log_roles;
 mod notices;
 mod populations;
 mod purges;

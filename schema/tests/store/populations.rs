@@ -4,7 +4,10 @@ use ca_core::kind::CertificateKind;
 use ca_core::lifecycle::Command;
 use ca_core::revocation::RevocationReason;
 use schema::certificate::CertificateState;
-use schema::testing::{Population, add_ca_keys, moment, populate, population_is_revoked, population_serial};
+use schema::search::SearchQuestion;
+use schema::testing::{
+    Population, add_ca_keys, moment, populate, populate_events, populate_leaves, population_is_revoked, population_serial,
+};
 use schema::{EventPosition, on_each_database};
 
 const REVOKED_PER_MILLION: u32 = 200_000;
@@ -41,6 +44,26 @@ on_each_database! {
         let live = (0..).find(|number| number % 2 == 0 && !population_is_revoked(*number, REVOKED_PER_MILLION)).unwrap();
         let command = Command::Revoke { reason: RevocationReason::KeyCompromise, invalid_since: None };
         assert_eq!(store.command(keys[0], &population_serial(live), command, moment(9)).len(), 1);
+    }
+
+    fn the_events_of_a_population_are_found_and_have_leaves(store) {
+        add_ca_keys(&store.writer());
+        let population =
+            Population { certificates: 2_600, kinds: CertificateKind::ALL.to_vec(), revoked_per_million: 0, shards: 1 };
+        populate(store.url(), &population, moment(0), |_| {}).unwrap();
+        let before = store.reader().position().unwrap().0.unsigned_abs();
+        assert_eq!(populate_events(store.url(), 9_600, moment(0), |_| {}), Ok(9_600));
+        assert_eq!(populate_leaves(store.url(), moment(0), |_| {}), Ok(before + 9_600));
+        let reader = store.reader();
+        let head = reader.log_head().unwrap();
+        assert_eq!((head.size, head.position), (before + 9_600, reader.position().unwrap()));
+        assert_eq!(reader.log_tile(1, 0).unwrap().map(|tile| tile.len()), Some(32 * (head.size as usize / 256)));
+        let of = |question: SearchQuestion| reader.search(&SearchQuestion { limit: 1_000, ..question }).unwrap().hits.len();
+        assert_eq!(of(SearchQuestion { holder_id: Some("population-7".to_owned()), ..Default::default() }), 7, "all but the card's");
+        // Three of the application, a hold and its instruction.
+        assert_eq!(of(SearchQuestion { certificate: Some((None, population_serial(0))), ..Default::default() }), 6);
+        assert_eq!(of(SearchQuestion { operator: Some("operator-07".to_owned()), ..Default::default() }), 48);
+        assert!(populate_events(store.url(), 16_000, moment(0), |_| {}).is_err(), "there are too few holders");
     }
 }
 

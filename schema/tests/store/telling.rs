@@ -11,6 +11,7 @@ use schema::testing::{Sample, TestDatabase, add_ca_keys, jpki, moment, new_ca_ke
 use schema::{Event, EventKind, EventPosition, StoreFault, on_each_database};
 use serde_json::{Value, json};
 
+use crate::cards::following;
 use crate::changes::{change, device};
 
 fn told(store: &TestDatabase, kind: EventKind) -> Vec<Event> {
@@ -60,8 +61,8 @@ on_each_database! {
         let sample = Sample::new(1, keys);
         sample.accept_and_issue(&store.writer(), moment(2)).unwrap();
         let target = Target::Serial { serial: sample.serial(Signature), kind: None };
-        change(store, target.clone(), Command::Hold { cause: HoldCause::Operator }, &jpki(), 5).unwrap();
-        change(store, target, Command::Lift { cause: HoldCause::Operator }, &jpki(), 6).unwrap();
+        change(store, target.clone(), Command::Hold { cause: HoldCause::Operator }, &following(), 5).unwrap();
+        change(store, target, Command::Lift { cause: HoldCause::Operator }, &following(), 6).unwrap();
         let revoked = sample.card_event(Signature, 1, CardChange::Revoked { reason: RevocationReason::KeyCompromise, at: moment(7) });
         store.writer().write(move |tx| tx.apply_card_event(&revoked, &jpki(), moment(8))).unwrap();
         for kind in [EventKind::CertificateHeld, EventKind::CertificateReleased, EventKind::CertificateRevoked] {
