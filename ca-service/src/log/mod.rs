@@ -183,10 +183,7 @@ impl LogKeeper {
 
     /// The tiles as they are stored.
     fn source(&self) -> impl TileSource + Sync + '_ {
-        StoredTiles::new(
-            |first, count| self.reader.log_commitments(first, u32::try_from(count).unwrap_or(u32::MAX)),
-            |level, number| self.reader.log_tile(level, number),
-        )
+        StoredTiles::new(|first, count| self.reader.log_commitments(first, count), |level, number| self.reader.log_tile(level, number))
     }
 
     /// The checkpoint in the tile directory, verified.
