@@ -25,7 +25,7 @@ impl Tally for Policies {
     }
 
     fn columns(&self) -> Vec<&'static str> {
-        vec!["policy", "kind", "sha256", "certificates", "first", "last"]
+        vec!["policy", "kind", "sha256", "records", "first", "last"]
     }
 
     fn rows(&self) -> Vec<Vec<Cell>> {

@@ -236,11 +236,16 @@ impl<'a> Verification<'a> {
             not.push(Statement::new("anything", "there are findings"));
             return (proved, not);
         };
-        let range = format!("leaves {} to {}", last.from, last.to - 1);
-        proved.push(Statement::new(
-            format!("what the records of {range} say is what the log committed to, and none of them is missing"),
-            "the commitments, the leaf hashes and the root that the log key signed",
-        ));
+        for export in &self.exports {
+            proved.push(Statement::new(
+                format!(
+                    "what the records of leaves {} to {} say is what the log committed to, and none of them is missing",
+                    export.from,
+                    export.to - 1
+                ),
+                "the commitments, the leaf hashes and the root that the log key signed",
+            ));
+        }
         match last.extends {
             Some(size) => proved.push(Statement::new(
                 format!("nothing was changed or left out of the first {size} leaves since the checkpoint you had of them"),

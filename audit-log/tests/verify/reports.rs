@@ -42,7 +42,7 @@ fn reports_count_what_the_records_say() {
     assert_eq!(sum(&operators, "count", &by_call_centre), contents(&stage, r#""action":"hold""#));
 
     let policies = report(ReportKind::Policies);
-    assert_eq!(sum(&policies, "certificates", &["profile"]), contents(&stage, "\"certificate.issued\""));
+    assert_eq!(sum(&policies, "records", &["profile"]), contents(&stage, "\"certificate.issued\""));
 
     let latency = report(ReportKind::Latency);
     assert_eq!(sum(&latency, "count", &["cascade, revoked"]), contents(&stage, r#""by":{"card_event""#));

@@ -1,7 +1,11 @@
 //! A second visit: nothing was changed or left out since the first.
 
 use audit_log::export::ExportFormat;
+use audit_log::hash::sha256;
 use audit_log::verify::{Measures, Rule, Verification};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use crate::stage::{Stage, clean, found, name};
 
@@ -102,4 +106,60 @@ fn rules_hold_across_visits() {
     found(&stage.verify(&[&first, &second]), Rule::State, 2_000);
     // Alone, the second visit cannot know.
     clean(&stage.verify(&[&second]));
+}
+
+#[test]
+fn a_witness_that_was_named_must_have_cosigned() {
+    let witnesses = [audit_log::WitnessVerifier::parse(&witness_key(1)).unwrap()];
+    let mut stage = Stage::new(17, 300);
+    let verdict = |stage: &Stage, label: &str| {
+        let directory = visit(stage, label, (0, 300), 300, None);
+        let mut verification = Verification::new(stage.log.key.verifier(), &witnesses, Measures::default(), None);
+        verification.export(&directory, label, &mut |_| ()).unwrap();
+        verification.finish()
+    };
+    let missing = verdict(&stage, "missing");
+    assert_eq!(missing.by_rule.keys().collect::<Vec<_>>(), [&Rule::Witness]);
+    assert!(!missing.proved.iter().any(|proved| proved.what.contains("everybody")));
+
+    stage.log.cosign = Box::new(|note| cosignature(1, note));
+    let cosigned = verdict(&stage, "cosigned");
+    clean(&cosigned);
+    assert!(cosigned.proved.iter().any(|proved| proved.by.contains("witness.example/w1 at 2026-11-21T00:00:00Z")), "{:?}", cosigned.proved);
+
+    // Another key under the witness's name and identifier.
+    stage.log.cosign = Box::new(|note| {
+        let (mine, other) = (cosignature(1, note), cosignature(2, note));
+        let decode = |line: &str| STANDARD.decode(line.trim().rsplit(' ').next().unwrap()).unwrap();
+        let forged = [&decode(&mine)[..12], &decode(&other)[12..]].concat();
+        format!("\u{2014} {WITNESS} {}\n", STANDARD.encode(forged))
+    });
+    assert_eq!(verdict(&stage, "forged").by_rule.keys().collect::<Vec<_>>(), [&Rule::Witness]);
+}
+
+const WITNESS: &str = "witness.example/w1";
+
+fn pair(seed: u8) -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap()
+}
+
+/// Type and public key of a witness, and the identifier that follows from them.
+fn identified(seed: u8) -> (Vec<u8>, Vec<u8>) {
+    let public = [[4].as_slice(), pair(seed).public_key().as_ref()].concat();
+    let id = sha256(&[WITNESS.as_bytes(), b"\n", &public].concat())[..4].to_vec();
+    (public, id)
+}
+
+fn witness_key(seed: u8) -> String {
+    let (public, id) = identified(seed);
+    format!("{WITNESS}+{}+{}", hex::encode(id), STANDARD.encode(public))
+}
+
+/// A cosignature made from the text of C2SP tlog-cosignature alone.
+fn cosignature(seed: u8, note: &str) -> String {
+    let text = &note[..note.find("\n\n").unwrap() + 1];
+    let time = 1_795_219_200_u64;
+    let signature = pair(seed).sign(format!("cosignature/v1\ntime {time}\n{text}").as_bytes());
+    let octets = [identified(seed).1.as_slice(), &time.to_be_bytes(), signature.as_ref()].concat();
+    format!("\u{2014} {WITNESS} {}\n", STANDARD.encode(octets))
 }

@@ -34,7 +34,7 @@ pub struct Measures {
 }
 
 impl Default for Measures {
-    /// 60 minutes from the decision to the status (ETSI EN 319 411-1 CSR-6.2.4-03A), the life cycle of JPKI, 10 years, one GiB.
+    /// 60 minutes from the decision to the status (ETSI EN 319 411-1), the life cycle of JPKI, 10 years, one GiB.
     fn default() -> Self {
         Self { cascade_limit: 3_600_000, outlives: Outlives::default(), retention_years: 10, room: 1 << 30 }
     }
