@@ -1,6 +1,8 @@
 //! A log in a directory, judged by those who share no line with what wrote it: a script in Python (scripts/verify-log) and the crate
 //! ct-merkle.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -1,5 +1,7 @@
 //! The witness over HTTP: what it cosigns, what it declines and how, and that it forgets nothing.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -26,7 +26,8 @@ impl Story {
                     3 => (ACCEPTED, json!({"digest": digest(APPLICATION)})),
                     5 => {
                         let upon = digest(APPLICATION);
-                        let data = json!({"kind": "signature", "serial": "5f3a", "sha256": digest(CERTIFICATE), "application_sha256": upon});
+                        let data =
+                            json!({"kind": "signature", "serial": "5f3a", "sha256": digest(CERTIFICATE), "application_sha256": upon});
                         (ISSUED, data)
                     }
                     _ => ("clock.checked", json!({"within": true})),

@@ -11,9 +11,7 @@ use super::{Declined, Records};
 
 /// Registers the routes.
 pub(super) fn register(config: &mut ServiceConfig) {
-    config
-        .route("/add-checkpoint", web::post().to(add_checkpoint))
-        .route("/{origin_hash}/checkpoint", web::get().to(checkpoint));
+    config.route("/add-checkpoint", web::post().to(add_checkpoint)).route("/{origin_hash}/checkpoint", web::get().to(checkpoint));
 }
 
 async fn add_checkpoint(records: Data<Arc<Records>>, body: Bytes) -> HttpResponse {
