@@ -109,6 +109,36 @@ fn rules_hold_across_visits() {
 }
 
 #[test]
+fn a_store_that_lost_what_an_earlier_visit_saw_goes_on_without_it_if_the_log_says_so() {
+    use audit_log::Salt;
+    use audit_log::export::Absent;
+    use audit_log::testing::{SyntheticLog, TestEvent};
+
+    let mut stage = Stage::new(18, 1_000);
+    let first = visit(&stage, "first", (0, 1_000), 1_000, None);
+    // Restored from before the last hundred; something that was told already happens again.
+    stage.log.destroy(900..1_000, Absent::Lost);
+    let event = |kind, data: &str| TestEvent { kind, at: 1_795_300_000_000, application: None, certificate: None, data: data.to_owned() };
+    let told = [
+        event("settings.changed", r#"{"changed":[],"role":"ca","sha256":"00"}"#),
+        event("store.epoch_began", r#"{"epoch":2}"#),
+        event("log.leaves_lost", r#"{"from":900,"to":1000}"#),
+    ];
+    for (position, event) in (901..).zip(&told) {
+        stage.log.leaves.push(SyntheticLog::leaf(event, position, Salt([8; 32])));
+    }
+    let second = visit(&stage, "second", (1_000, 1_003), 1_003, Some(1_000));
+    let verdict = stage.verify(&[&first, &second]);
+    clean(&verdict);
+    assert!(verdict.not_judged.iter().any(|count| count.why == audit_log::verify::Why::Lost), "{:?}", verdict.not_judged);
+
+    // Positions that fall for no reason are found where they fell.
+    stage.log.leaves.truncate(1_001);
+    let silent = visit(&stage, "silent", (1_000, 1_001), 1_001, Some(1_000));
+    found(&stage.verify(&[&first, &silent]), Rule::Position, 1_000);
+}
+
+#[test]
 fn a_witness_that_was_named_must_have_cosigned() {
     let witnesses = [audit_log::WitnessVerifier::parse(&witness_key(1)).unwrap()];
     let mut stage = Stage::new(17, 300);

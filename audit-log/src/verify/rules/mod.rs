@@ -52,14 +52,21 @@ pub(super) struct Scene<'a> {
     pub room: &'a mut Room,
     /// Why something may be unknown: what is before the records at hand. `None` if they are whole from the first leaf on.
     pub gap: Option<Why>,
+    /// Whether a store that was restored goes on without some of the records that were told.
+    has_forgotten: bool,
     /// What rules are judged by.
-    pub measures: &'a Measures,
+    measures: &'a Measures,
 }
 
 impl Scene<'_> {
     /// The record at hand offends.
     fn find(&mut self, rule: Rule, event: &Event<'_>, words: impl Into<String>) {
-        self.findings.add(rule, &self.place.leaf(event.leaf), words);
+        // What the records say of a store that has forgotten some of them contradicts those.
+        if self.has_forgotten && matches!(rule, Rule::State | Rule::OneLive | Rule::Accepted | Rule::Cascade) {
+            self.unjudged.add(rule, Why::Lost);
+        } else {
+            self.findings.add(rule, &self.place.leaf(event.leaf), words);
+        }
     }
 
     /// Something that another record should have told is not known: that is wrong if all records are at hand.
@@ -96,6 +103,7 @@ pub(super) struct Rules {
     purged: purged::Purged,
     lost: lost::Lost,
     test_certificates: u64,
+    has_forgotten: bool,
 }
 
 impl Rules {
@@ -117,6 +125,7 @@ impl Rules {
             purged: purged::Purged::default(),
             lost: lost::Lost::default(),
             test_certificates: 0,
+            has_forgotten: false,
         }
     }
 
@@ -143,9 +152,16 @@ impl Rules {
     /// Tells a record whose content is there. An issuance upon an application, if it is one.
     pub(super) fn present(&mut self, event: &Event<'_>, origin_key: &str, place: &Place, findings: &mut Findings) -> Option<Issuance> {
         self.next = Some(event.leaf + 1);
-        let mut scene =
-            Scene { place, findings, unjudged: &mut self.unjudged, room: &mut self.room, gap: self.gap, measures: &self.measures };
-        self.positions.present(event, &mut scene);
+        let mut scene = Scene {
+            place,
+            findings,
+            unjudged: &mut self.unjudged,
+            room: &mut self.room,
+            gap: self.gap,
+            has_forgotten: self.has_forgotten,
+            measures: &self.measures,
+        };
+        self.has_forgotten |= self.positions.present(event, &mut scene);
         self.purged.present(event);
         self.cascade.time(event.at, &self.certificates, &mut scene);
         let sound = match event.kind() {
@@ -199,8 +215,16 @@ impl Rules {
 
     /// The records are over. `reaches_the_end`: they go to the end of the tree; `until` is the time up to which they tell.
     pub(super) fn end(&mut self, reaches_the_end: bool, until: Milliseconds, place: &Place, findings: &mut Findings) {
-        let mut scene =
-            Scene { place, findings, unjudged: &mut self.unjudged, room: &mut self.room, gap: self.gap, measures: &self.measures };
+        self.positions.end(findings);
+        let mut scene = Scene {
+            place,
+            findings,
+            unjudged: &mut self.unjudged,
+            room: &mut self.room,
+            gap: self.gap,
+            has_forgotten: self.has_forgotten,
+            measures: &self.measures,
+        };
         self.cascade.end(until, &self.certificates, &mut scene);
         if reaches_the_end {
             self.lost.end(&mut scene);
