@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ca_service::ScheduleName;
 use sandbox::back_office::{CardOrder, OrderDetail};
 use sandbox::kind::Kind;
 use sandbox::operator::Target;
 use schema::certificate::CertificateState;
 use schema::on_each_database;
+use schema::schedule::ScheduleRecord;
 
 use crate::instructions::hold;
 use crate::rooms::desk::end;
@@ -44,7 +46,8 @@ on_each_database! {
             soon("telling the holders", || rooms.back_office.notices().len() == 12);
             let commands = |device: &str| rooms.reader.device(device).unwrap().unwrap().commands.len();
             soon("commanding the phones", || [&held, &ended, &dead].iter().all(|phone| commands(&phone.device) == 2));
-            soon("what is regular", || rooms.reader.schedules().unwrap().iter().filter(|run| run.last_finished_at.is_some()).count() == 7);
+            let has_run = |run: &ScheduleRecord| run.last_finished_at.is_some();
+            soon("what is regular", || rooms.reader.schedules().unwrap().iter().filter(|run| has_run(run)).count() == ScheduleName::ALL.len());
             stop.store(true, Ordering::Relaxed);
             let begin = Instant::now();
             running.join().unwrap();

@@ -5,6 +5,7 @@
 mod cascade;
 mod life;
 mod listeners;
+mod log;
 mod page;
 mod roles;
 mod shards;
@@ -80,6 +81,12 @@ fn issuance_stops_where_nothing_is_known_of_cards_and_one_process_serves_a_file(
     let mut installation = Installation::serving(support::Store::Sqlite);
     life::a_second_process_is_turned_away(&installation);
     life::old_news_of_cards_stop_issuance_and_nothing_else(&mut installation);
+}
+
+#[test]
+fn a_log_that_cannot_go_on_stops_issuance_and_no_revocation() {
+    let mut installation = Installation::serving(support::Store::Sqlite);
+    log::stops_issuance_and_no_revocation_and_goes_on_by_itself(&mut installation);
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! A running installation whose log cannot go on: a larger tree is published than the store has.
+
+use std::time::Duration;
+
+use audit_log::LogKey;
+use sandbox::http::{HttpClient, HttpSettings};
+use sandbox::operator::{OperatorAction, Target};
+use sandbox::phone::{self, Phone, PhoneFault};
+use sandbox::reason::Reason;
+use sandbox::relying_party::{OcspWish, Status, ask_ocsp};
+use sandbox::kind::Kind;
+use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::support::{Installation, until};
+
+/// The least that the settings allow.
+const MAX_LAG: &str = "5";
+
+/// What a listener says of its health, with its status.
+fn health(installation: &Installation, of_ra: bool) -> (u16, Value) {
+    let answer = if of_ra {
+        installation.get("/health/ready")
+    } else {
+        let http = HttpClient::new(&HttpSettings { timeout: Duration::from_secs(2), ..HttpSettings::default() }).unwrap();
+        http.get(&format!("http://{}/health/ready", installation.telemetry), &[])
+    };
+    let answer = answer.unwrap();
+    (answer.status, serde_json::from_slice(&answer.body).unwrap())
+}
+
+fn warns_of_log(health: &Value) -> bool {
+    let warnings = health["warnings"].as_array().map(Vec::as_slice).unwrap_or_default();
+    warnings.iter().any(|warning| warning.as_str().is_some_and(|text| text.starts_with("log_unavailable: ")))
+}
+
+/// Puts a checkpoint of a larger tree, under the log's own key, in the place of the published one; returns that.
+fn publish_larger_tree(installation: &Installation) -> Vec<u8> {
+    let published = installation.place().join("log/checkpoint");
+    let kept = until("a checkpoint is published", || std::fs::read(&published).ok());
+    let passphrase = SecretString::from(installation.text("ca/passphrase").trim_end().to_owned());
+    let key = LogKey::open(&installation.place().join("ca/log.key.pem"), "ra.test/log", &passphrase).unwrap();
+    let larger = key.sign_checkpoint(1_000_000, [7; 32]).unwrap();
+    std::fs::write(&published, larger.note()).unwrap();
+    kept
+}
+
+pub(crate) fn stops_issuance_and_no_revocation_and_goes_on_by_itself(installation: &mut Installation) {
+    let card = installation.card();
+    let enrolled = Phone::apply(&installation.phone(), &card, &installation.wish()).unwrap();
+    installation.stop();
+    let kept = publish_larger_tree(installation);
+    installation.set("log.max_lag_seconds", MAX_LAG);
+    installation.start();
+
+    let apply = || phone::apply(&installation.phone(), &installation.card(), &installation.wish());
+    let refused = until("new applications are refused", || apply().err().filter(|fault| fault.code() == Some("log_unavailable")));
+    assert!(matches!(refused, PhoneFault::Refused { status: 503, .. }), "{refused}");
+    for of_ra in [true, false] {
+        let (status, said) = health(installation, of_ra);
+        assert!(status == 200 && said["status"] == "ready" && warns_of_log(&said), "{said}");
+    }
+    let metrics = HttpClient::new(&HttpSettings::default()).unwrap();
+    until("the metrics tell it", || {
+        let answer = metrics.get(&format!("http://{}/metrics", installation.telemetry), &[]).ok()?;
+        String::from_utf8(answer.body).ok()?.contains("\ntsunagi_log_stops_issuance 1").then_some(())
+    });
+
+    let revoke = OperatorAction::Revoke {
+        target: Target::device(enrolled.device_id().unwrap()),
+        reason: Reason::KeyCompromise,
+        invalid_since: None,
+        ticket: "a key was seen".to_owned(),
+    };
+    installation.operator_named("administrator").instruct(&revoke).unwrap();
+    let certificate = &enrolled.of(Kind::Signature).unwrap().certificate;
+    until("OCSP tells the revocation", || {
+        let answer = ask_ocsp(certificate, &installation.ca(Kind::Signature), &OcspWish::default()).ok()?;
+        matches!(answer.status, Status::Revoked { .. }).then_some(())
+    });
+
+    std::fs::write(installation.place().join("log/checkpoint"), kept).unwrap();
+    until("the log goes on, and issuance with it", || apply().ok());
+    for of_ra in [true, false] {
+        let (status, said) = health(installation, of_ra);
+        assert!(status == 200 && !warns_of_log(&said), "{said}");
+    }
+}
