@@ -22,7 +22,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ocsp", &["ca-core", "policies", "schema"]),
     ("crl-publisher", &["ca-core", "policies", "schema"]),
     ("sandbox", &[]),
-    ("tsunagi", &["audit-log", "back-office", "ca-core", "ca-service", "crl-publisher", "ocsp", "policies", "push", "ra-api", "sandbox", "schema"]),
+    (
+        "tsunagi",
+        &["audit-log", "back-office", "ca-core", "ca-service", "crl-publisher", "ocsp", "policies", "push", "ra-api", "sandbox", "schema"],
+    ),
 ];
 
 /// Libraries and the only rooms that may use them: what a room must not do, it cannot reach.

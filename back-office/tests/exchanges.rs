@@ -180,7 +180,8 @@ fn notices_carry_both_languages_and_only_those_asked_for_are_taken_as_accepted()
 
 #[test]
 fn the_clock_is_the_date_of_an_answer_that_is_nobodys_copy() {
-    let dated = |headers: &'static str| move |_: &Seen| Some(format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 2\r\n\r\n{{}}").into_bytes());
+    let dated =
+        |headers: &'static str| move |_: &Seen| Some(format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 2\r\n\r\n{{}}").into_bytes());
     let asked = |headers| {
         let (server, ca) = Server::tls(dated(headers));
         let clock = HttpBackOffice::new(&settings(server.port, &ca)).unwrap().clock();

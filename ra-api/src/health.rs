@@ -58,7 +58,9 @@ pub(crate) async fn live() -> Json<HealthAnswer> {
     responses((status = 200, description = "Requests can be served.", body = HealthAnswer), ReadinessProblems)
 )]
 pub(crate) async fn ready(health: Data<Health>) -> Result<Json<HealthAnswer>, Problem> {
-    let found = web::block(move || health.check().map(|()| health.warnings())).await.map_err(|error| Problem::fault("asking whether we are ready", &error))?;
+    let found = web::block(move || health.check().map(|()| health.warnings()))
+        .await
+        .map_err(|error| Problem::fault("asking whether we are ready", &error))?;
     match found {
         Ok(warnings) => Ok(Json(HealthAnswer { status: "ready", warnings })),
         Err(missing) => Err(Problem::new("not_ready", missing)),

@@ -43,7 +43,8 @@ pub(super) fn log_health(installation: &Installation) -> LogHealth {
 pub(super) fn log_warnings(log: LogHealth) -> Warnings {
     Box::new(move || {
         let since = log.late_since(SystemClock.now()).ok().flatten();
-        let warning = |since| format!("log_unavailable: events have waited for the log since {since}; nothing is issued and no hold is lifted");
+        let warning =
+            |since| format!("log_unavailable: events have waited for the log since {since}; nothing is issued and no hold is lifted");
         since.map(|since| warning(since.to_rfc3339_opts(SecondsFormat::Secs, true))).into_iter().collect()
     })
 }

@@ -18,7 +18,8 @@ use push::PushSettings;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::topics::{
-    BackOfficeTopic, CaTopic, CardTopic, ClockTopic, OperatorsTopic, Pkcs11Topic, RaTopic, ShippedLifecycle, StatusTopic, StoreTopic, TelemetryTopic,
+    BackOfficeTopic, CaTopic, CardTopic, ClockTopic, OperatorsTopic, Pkcs11Topic, RaTopic, ShippedLifecycle, StatusTopic, StoreTopic,
+    TelemetryTopic,
 };
 
 /// The file's name where only a directory is given.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use back_office::{CardStatusSettings, ConnectionSettings};
 use ca_core::kind::CertificateKind;
 use ca_service::{
-    DeviceCommandSettings, EvidenceLimits, LifeSettings, MassSettings, NoticeSettings, RetentionSettings, ScheduleSettings, SecondLookSettings,
-    TestCertificateSettings,
+    DeviceCommandSettings, EvidenceLimits, LifeSettings, MassSettings, NoticeSettings, RetentionSettings, ScheduleSettings,
+    SecondLookSettings, TestCertificateSettings,
 };
 use clap::ValueEnum;
 use ocsp::OcspSettings;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use audit_log::LogKey;
 use sandbox::http::{HttpClient, HttpSettings};
+use sandbox::kind::Kind;
 use sandbox::operator::{OperatorAction, Target};
 use sandbox::phone::{self, Phone, PhoneFault};
 use sandbox::reason::Reason;
 use sandbox::relying_party::{OcspWish, Status, ask_ocsp};
-use sandbox::kind::Kind;
 use secrecy::SecretString;
 use serde_json::Value;
 

@@ -76,7 +76,8 @@ impl Verified {
             Work::Approve { approved, by, batch, count } => {
                 let id = tx.start_batch(batch, now)?;
                 let outcome = json!({"batch": id.0.to_string(), "count": count});
-                tx.approve_instruction(approved, &self.digest, &outcome, Asked { by: Some(by), action: Some("mass") }, now).map_err(refused)?;
+                tx.approve_instruction(approved, &self.digest, &outcome, Asked { by: Some(by), action: Some("mass") }, now)
+                    .map_err(refused)?;
                 json!({"approved": approved.to_string(), "batch": id.0.to_string(), "count": count})
             }
         };

@@ -37,7 +37,11 @@ impl CaRole {
         if !has_waited && let Err(refusal) = self.instructions.check_beacon(given.challenge(), beacons, now) {
             return Ok(Judged::unsigned(digest, Refused::of(&refusal)));
         }
-        let signed = Signed { challenge: (!has_waited).then(|| *given.challenge().as_bytes()), by: origin(&given), action: given.instruction().as_str() };
+        let signed = Signed {
+            challenge: (!has_waited).then(|| *given.challenge().as_bytes()),
+            by: origin(&given),
+            action: given.instruction().as_str(),
+        };
         let work = match self.work_for(&given, now)? {
             Ok(work) => Verified { digest, signed, work },
             Err(refusal) => return Ok(Judged::refused(digest, signed, refusal)),
