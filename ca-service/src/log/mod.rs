@@ -41,8 +41,8 @@ use self::witnesses::Witness;
 const SIGN: Duration = Duration::from_millis(400);
 /// The tile directory is brought up to date so often at most: its files are brought to disk one by one.
 const PUBLISH: Duration = Duration::from_secs(1);
-/// The age of what is not signed is shown so often.
-const MEASURE: Duration = Duration::from_secs(1);
+/// A thread looks so often for what it was not told of: a cosignature that can be asked for again, a directory that is lost.
+const LOOK: Duration = Duration::from_secs(1);
 /// How soon a thread notices that it is to stop, that it leads, and that a witness can be asked again.
 const STEP: Duration = Duration::from_millis(100);
 /// How long the log waits before it tries again what failed.
@@ -143,34 +143,43 @@ impl LogKeeper {
 
     /// Signs what is committed.
     fn keep_signing(&self, lease: &(dyn Fn() -> Option<Lease> + Sync), stop: &AtomicBool) {
-        let (mut size, mut measured) = (0, None::<Instant>);
+        let (mut size, mut looked) = (0, None::<Instant>);
         while !stop.load(Ordering::Relaxed) {
-            size = self.state.wait_for_growth(size, STEP);
+            let grown = self.state.wait_for_growth(size, STEP);
             let Some(lease) = lease() else {
                 pause(stop, STEP);
                 continue;
             };
-            let began = Instant::now();
-            let mut is_sound = told("signing", attempt(|| self.sign(&lease)));
-            if measured.is_none_or(|measured| measured.elapsed() >= MEASURE) {
-                measured = Some(Instant::now());
-                is_sound &= told("signing", attempt(|| self.measure_lag()));
+            let is_time = looked.is_none_or(|looked| looked.elapsed() >= LOOK);
+            if grown == size && !is_time {
+                continue;
             }
-            pause(stop, if is_sound { SIGN.saturating_sub(began.elapsed()) } else { PAUSE_AFTER_FAULT });
+            let began = Instant::now();
+            (size, looked) = (grown, Some(began));
+            let signed = told("signing", attempt(|| self.sign(&lease)));
+            if is_time {
+                told("signing", attempt(|| self.measure_lag()));
+            }
+            pause(stop, rest(signed, SIGN.saturating_sub(began.elapsed())));
         }
     }
 
     /// Publishes what is signed, apart from that: files may take their time, and a lost directory is written again file by file.
     fn keep_publishing(&self, lease: &(dyn Fn() -> Option<Lease> + Sync), stop: &AtomicBool) {
-        let mut notes = 0;
+        let (mut notes, mut looked) = (0, None::<Instant>);
         while !stop.load(Ordering::Relaxed) {
-            notes = self.state.wait_for_note(notes, STEP);
+            let stored = self.state.wait_for_note(notes, STEP);
             let Some(lease) = lease() else {
                 pause(stop, STEP);
                 continue;
             };
-            told("publishing", attempt(|| self.publish(&lease)));
-            pause(stop, PUBLISH);
+            if stored == notes && looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+                continue;
+            }
+            let began = Instant::now();
+            (notes, looked) = (stored, Some(began));
+            let published = told("publishing", attempt(|| self.publish(&lease)));
+            pause(stop, rest(published, PUBLISH.saturating_sub(began.elapsed())));
         }
     }
 
@@ -206,9 +215,18 @@ fn attempt<T>(work: impl FnOnce() -> Result<T, LogFault>) -> Result<T, LogFault>
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(LogFault::Panicked))
 }
 
-/// Tells of a fault; whether there was none.
-fn told<T>(work: &'static str, outcome: Result<T, LogFault>) -> bool {
-    outcome.inspect_err(|fault| report(work, fault)).is_ok()
+/// Tells of a fault; `None` if there was one.
+fn told<T>(work: &'static str, outcome: Result<T, LogFault>) -> Option<T> {
+    outcome.inspect_err(|fault| report(work, fault)).ok()
+}
+
+/// How long a thread rests: as long as is given after it did something, not at all if there was nothing to do, and a while after a fault.
+fn rest(done: Option<bool>, after_work: Duration) -> Duration {
+    match done {
+        Some(true) => after_work,
+        Some(false) => Duration::ZERO,
+        None => PAUSE_AFTER_FAULT,
+    }
 }
 
 fn report(work: &'static str, fault: &LogFault) {
