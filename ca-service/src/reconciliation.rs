@@ -15,7 +15,7 @@ use schema::StoreFault;
 use schema::certificate::CertificateState;
 use schema::crl::ListedRevocation;
 use schema::forgotten::ForgottenRevocation;
-use schema::log::LostLeaves;
+use schema::log::{LogIdentity, LogNote, LostLeaves};
 
 use crate::CaFault;
 use crate::cascade::{AT_ONCE, FEED};
@@ -126,6 +126,12 @@ impl CaRole {
     pub fn adopt_lost_leaves(&self, lost: LostLeaves) -> Result<(), CaFault> {
         let now = self.clock.now();
         self.write(move |tx| tx.adopt_lost_leaves(&lost, now))
+    }
+
+    /// Lets another log go on with the leaves of one of which leaves were signed that nobody has any more.
+    pub fn renew_log(&self, identity: LogIdentity, note: Option<LogNote>) -> Result<(), CaFault> {
+        let now = self.clock.now();
+        self.write(move |tx| tx.renew_log(&identity, note.as_ref(), now))
     }
 
     /// Raises the numbers of CRLs to come above `number`, which was published.

@@ -39,6 +39,8 @@ pub(crate) struct Mark {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignedLog {
+    /// Its name: another log's leaves do not compare.
+    pub(crate) origin: String,
     /// Its leaves.
     pub(crate) size: u64,
     /// Its root in base64, as the checkpoint has it.
@@ -50,12 +52,16 @@ impl SignedLog {
     pub(crate) fn of_store(reader: &Reader) -> Result<Option<Self>, StoreFault> {
         let note = reader.log_head()?.note;
         // Origin, size, root: the first three lines of a checkpoint (C2SP tlog-checkpoint).
-        Ok(note.and_then(|note| Some(Self { size: note.size, root: note.text.lines().nth(2)?.to_owned() })))
+        Ok(note.and_then(|note| {
+            let mut lines = note.text.lines();
+            Some(Self { origin: lines.next()?.to_owned(), size: note.size, root: lines.nth(1)?.to_owned() })
+        }))
     }
 
     /// What is lower or other here than in `reached`, in words.
     fn below(own: Option<&Self>, reached: &Self) -> Option<String> {
         match own {
+            Some(own) if own.origin != reached.origin => None,
             None => Some(format!("its log is not signed, and had {} leaves", reached.size)),
             Some(own) if own.size < reached.size => Some(format!("its log has {} signed leaves and had {}", own.size, reached.size)),
             Some(own) if own.size == reached.size && own.root != reached.root => {
@@ -194,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_log_that_was_signed_larger_or_with_another_root_went_back() {
-        let with = |size: u64, root: &str| Mark { log: Some(SignedLog { size, root: root.to_owned() }), ..mark(1, 7, 3) };
+        let with = |size: u64, root: &str| Mark { log: Some(SignedLog { origin: "log".to_owned(), size, root: root.to_owned() }), ..mark(1, 7, 3) };
         assert_eq!(with(5, "a").below(&with(5, "a")), None);
         assert_eq!(with(6, "b").below(&with(5, "a")), None);
         assert_eq!(with(6, "b").below(&mark(1, 7, 3)), None, "an older program did not know");

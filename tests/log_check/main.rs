@@ -32,7 +32,7 @@ impl Scene {
         installation.set("ra.limits.listener.requests_per_second", "0");
         installation.start();
         let administrator = installation.operator_named("administrator");
-        for number in 0..26 {
+        for number in 0..48 {
             let enrolled = installation.apply(&installation.card());
             if number % 5 == 0 {
                 let first = &enrolled.certificates[0];

@@ -18,6 +18,7 @@ fn brought_back(installation: &Installation) -> Story {
     let mut process = serve(installation);
     story.goes_on_after_the_backup(installation);
     process.stop();
+    copy(&place.join("log"), &installation.scratch().join("kept-log"));
     std::fs::remove_dir_all(&place).unwrap();
     copy(&saved, &place);
     if let Some(database) = database {
@@ -51,9 +52,13 @@ on_each_database! {
         let missing = refused(&installation, &[]);
         assert!(missing.contains("signature-1: number") && missing.contains("give it with --crl"), "{missing}");
         story.everything_is_try_later();
+        assert!(missing.contains("leaves were signed") && missing.contains("--log-tiles"), "{missing}");
         let kept = story.kept.display().to_string();
-        let report = installation.json(&["restore", "reconcile", "--crl", &kept]);
+        assert!(refused(&installation, &["--crl", &kept, "--accept-log"]).contains("leaves were signed"), "nobody can overrule that");
+        let tiles = installation.scratch().join("kept-log").display().to_string();
+        let report = installation.json(&["restore", "reconcile", "--crl", &kept, "--log-tiles", &tiles]);
         assert_eq!(report["reconciled"], true, "{report}");
+        assert!(report["log"]["adopted"].as_u64() > Some(0), "{report}");
         open_again(&installation, &story);
         observer.saw_nothing_wrong();
         drop(process);
@@ -74,7 +79,10 @@ on_each_database! {
         std::fs::write(&forged, octets).unwrap();
         assert!(refused(&installation, &["--crl", forged.to_str().unwrap()]).contains("did not sign it"));
         let lists = ["signature-1.crl", "authentication-1.crl"].map(|name| story.kept.join(name).display().to_string());
-        let report = installation.json(&["restore", "reconcile", "--crl", &lists[0], "--crl", &lists[1]]);
+        let tiles = installation.scratch().join("kept-log").display().to_string();
+        let missing = refused(&installation, &["--crl", &lists[0], "--crl", &lists[1]]);
+        assert!(missing.contains("nothing tells whether there was one") && missing.contains("--log-tiles"), "{missing}");
+        let report = installation.json(&["restore", "reconcile", "--crl", &lists[0], "--crl", &lists[1], "--log-tiles", &tiles]);
         assert_eq!(report["reconciled"], true, "{report}");
         open_again(&installation, &story);
         observer.saw_nothing_wrong();
@@ -90,7 +98,7 @@ fn one_who_knows_that_there_are_no_later_lists_may_say_so() {
     process.stop();
     installation.json(&["restore", "begin"]);
     assert!(refused(&installation, &[]).contains("--crl") || refused(&installation, &[]).contains("nothing tells"));
-    let report = installation.json(&["restore", "reconcile", "--accept-lists"]);
+    let report = installation.json(&["restore", "reconcile", "--accept-lists", "--accept-log"]);
     assert_eq!(report["reconciled"], true, "{report}");
     assert!(report["warnings"].to_string().contains("accepted by --accept-lists"), "{report}");
     let _process = serve(&installation);

@@ -7,6 +7,7 @@
 mod backups;
 mod broken_off;
 mod files;
+mod log;
 mod machine;
 mod observer;
 mod page;
@@ -20,6 +21,7 @@ use sandbox::reason::Reason;
 use sandbox::relying_party::Status;
 
 use crate::backups::Backup;
+use crate::log::Published;
 use crate::observer::Observer;
 use crate::story::Story;
 use crate::support::{Installation, Process, Store, on_each_database, until};
@@ -95,6 +97,7 @@ on_each_database! {
         let backup = Backup::of_running(&installation);
         story.goes_on_after_the_backup(&installation);
         process.stop();
+        let published = Published::read(&installation);
         backup.restore(&installation);
 
         let process = serve(&installation);
@@ -123,6 +126,7 @@ on_each_database! {
         let again = installation.command(&["restore", "reconcile"]);
         assert!(!again.status.success() && support::said(&again).contains("not waiting to be reconciled"), "{}", support::said(&again));
         observer.saw_nothing_wrong();
+        published.goes_on(&installation, report["log"]["adopted"].as_u64().unwrap());
         drop(process);
     }
 }

@@ -8,6 +8,7 @@ mod append;
 mod head;
 mod leaves;
 mod records;
+mod renewal;
 
 use ca_core::application::ApplicationId;
 use chrono::{DateTime, Utc};

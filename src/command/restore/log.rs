@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use audit_log::{Checkpoint, Commitment, Edge, LogVerifier, SignedCheckpoint, StoredTiles, TileDirectory, TileSource, tree_root};
 use ca_core::chain::Chain;
 use schema::Reader;
-use schema::log::{LogHead, LogTile, LostLeaves};
+use schema::log::{LogHead, LogIdentity, LogNote, LogTile, LostLeaves};
 
 use crate::failure::Failure;
 use crate::installation::Installation;
@@ -66,6 +66,11 @@ impl FoundLog {
         self.published.as_ref().map(|(_, checkpoint)| checkpoint.size())
     }
 
+    /// Whether the store's log has this name.
+    pub(super) fn is_called(&self, origin: &str) -> bool {
+        self.head.identity.as_ref().is_some_and(|identity| identity.origin == origin)
+    }
+
     /// The leaves of the store's tree.
     pub(super) fn stored(&self) -> u64 {
         self.head.size
@@ -122,6 +127,35 @@ impl FoundLog {
 
     fn source(&self) -> impl TileSource + '_ {
         StoredTiles::new(|first, count| self.reader.log_commitments(first, count), |level, number| self.reader.log_tile(level, number))
+    }
+}
+
+/// A log that takes the place of one that cannot go on.
+pub(super) struct NewLog {
+    pub(super) identity: LogIdentity,
+    /// Its first note, of all leaves.
+    pub(super) note: Option<LogNote>,
+}
+
+impl NewLog {
+    /// By the log's key under the name that the settings have, which must be another than the log's; nothing of the former log may lie where
+    /// its tiles are to be published.
+    pub(super) fn of(installation: &Installation) -> Result<Self, Failure> {
+        let head = installation.database.reader().log_head().map_err(Failure::store)?;
+        let former = head.identity.as_ref().ok_or_else(|| Failure::refused("there is no log that could go on in another"))?;
+        let key = log_key(&installation.settings)?;
+        if former.origin == key.origin() {
+            return Err(Failure::settings(format!("log.origin is that of the log that cannot go on, {}: give the new one another", former.origin)));
+        }
+        let directory = tile_directory(&installation.settings);
+        if !matches!(directory.checkpoint(), Ok(None)) {
+            let place = directory.path().display();
+            return Err(Failure::settings(format!("{place}: the former log's tiles lie there: keep them, and name another log.directory")));
+        }
+        let sign = || key.sign_checkpoint(head.size, head.root).map_err(|fault| Failure::other(Chain(&fault).to_string()));
+        let signed = if head.size > 0 { Some(sign()?) } else { None };
+        let note = signed.map(|signed| LogNote { size: head.size, text: signed.note().to_owned(), at: chrono::Utc::now() });
+        Ok(Self { identity: LogIdentity { origin: key.origin().to_owned(), verifier_key: key.verifier().vkey() }, note })
     }
 }
 

@@ -71,6 +71,10 @@ pub(crate) struct Reconcile {
     /// more, the log's key will have signed two trees, and auditors and witnesses will see that
     #[arg(long)]
     accept_log: bool,
+    /// Leaves were signed that nobody has any more: let another log go on with those that are there, under the name that log.origin has been
+    /// given for it. The former log ends; auditors and witnesses are to be told
+    #[arg(long, conflicts_with_all = ["log_tiles", "accept_log"])]
+    new_log: bool,
     /// Leave feed, card CRLs and comparison out, because the back office is out of reach and status cannot wait. What happened to cards
     /// since the backup is found only when they are heard again
     #[arg(long)]

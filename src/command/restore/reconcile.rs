@@ -16,7 +16,7 @@ use schema::crl::ListedRevocation;
 
 use super::Reconcile;
 use super::lists::{Lists, PublishedList};
-use super::log::FoundLog;
+use super::log::{FoundLog, NewLog};
 use super::report::{ListReport, LogReport, Report};
 use crate::failure::Failure;
 use crate::high_water::{CRL_NUMBER_GAP, Found, HighWater, Mark};
@@ -41,7 +41,8 @@ pub(super) fn run(arguments: &Reconcile, output: Output) -> Result<(), Failure> 
     bar.set_style(style.map_err(|error| Failure::other(error.to_string()))?);
     let lists = Lists::gather(&installation, &arguments.crls, |name| bar.set_message(name.to_owned()))?;
     let mut report = Report { dry_run: arguments.dry_run, epoch: state.epoch, ..Report::default() };
-    let log = FoundLog::gather(&installation, &arguments.log_tiles)?;
+    let renewed = if arguments.new_log { Some(NewLog::of(&installation)?) } else { None };
+    let log = if arguments.new_log { None } else { FoundLog::gather(&installation, &arguments.log_tiles)? };
     let objections = objections(&installation, &lists)?;
     match arguments.accept_lists {
         true => report.warnings.extend(objections.into_iter().map(|objection| format!("{objection}; accepted by --accept-lists"))),
@@ -51,7 +52,7 @@ pub(super) fn run(arguments: &Reconcile, output: Output) -> Result<(), Failure> 
     report.objections.extend(log_objection(&installation, log.as_ref(), arguments.accept_log)?);
     report.log = log.as_ref().map(|log| LogReport { stored: log.stored(), published: log.published(), adopted: 0 });
     let role = ca_role(&installation, Vec::new(), Arc::new(NoSteps), None)?;
-    let work = Work { installation: &installation, role: &role, lists: &lists, log: log.as_ref(), arguments, bar: &bar };
+    let work = Work { installation: &installation, role: &role, lists: &lists, log: log.as_ref(), renewed: renewed.as_ref(), arguments, bar: &bar };
     let done = if arguments.dry_run { work.put_back_all(&mut report) } else { work.under_lead(&mut report) };
     bar.finish_and_clear();
     output.print(&report.json(), |_| report.text())?;
@@ -68,6 +69,7 @@ struct Work<'a> {
     role: &'a CaRole,
     lists: &'a Lists,
     log: Option<&'a FoundLog>,
+    renewed: Option<&'a NewLog>,
     arguments: &'a Reconcile,
     bar: &'a ProgressBar,
 }
@@ -131,6 +133,10 @@ impl Work<'_> {
 
     /// First of all: from then on, events may follow in the log.
     fn adopt_lost_leaves(&self, report: &mut Report) -> Result<(), Failure> {
+        if let Some(renewed) = self.renewed {
+            self.role.renew_log(renewed.identity.clone(), renewed.note.clone()).map_err(failed)?;
+            report.warnings.push(format!("the former log has ended; what goes on is called {}", renewed.identity.origin));
+        }
         let (Some(log), Some(told)) = (self.log, &mut report.log) else { return Ok(()) };
         self.bar.set_message("the log's lost leaves");
         told.adopted = log.adopt(|lost| self.role.adopt_lost_leaves(lost).map_err(failed))?;
@@ -286,7 +292,7 @@ fn objections(installation: &Installation, lists: &Lists) -> Result<Vec<String>,
 /// What speaks against going on with the log: that more of it was signed than was found, or may have been.
 fn log_objection(installation: &Installation, log: Option<&FoundLog>, is_accepted: bool) -> Result<Option<String>, Failure> {
     let Some(log) = log else { return Ok(None) };
-    let signed = published_before(installation)?.and_then(|mark| mark.log).map(|log| log.size);
+    let signed = published_before(installation)?.and_then(|mark| mark.log).filter(|signed| log.is_called(&signed.origin)).map(|log| log.size);
     let is_later = log.published().is_some_and(|published| published > log.stored());
     Ok(match signed {
         Some(signed) if signed > log.size() => Some(format!(
