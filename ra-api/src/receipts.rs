@@ -32,6 +32,8 @@ pub(crate) enum Receipts {
     NotYet,
     /// The log does not say which certificate it was: it was issued before there was a log.
     None,
+    /// Neither the certificates are kept any more nor what the log's leaves say of them.
+    Purged,
 }
 
 /// Receipts cannot be made.
@@ -106,6 +108,9 @@ impl Maker<'_> {
         digest: &Sha256Digest,
         certificates: &[IssuedCertificate],
     ) -> Result<Receipts, ReceiptFault> {
+        if certificates.is_empty() {
+            return Ok(Receipts::Purged);
+        }
         let Some(note) = self.reader.log_head()?.note else { return Ok(Receipts::NotYet) };
         let (mut accepted, mut issued) = (None, Vec::new());
         self.reader.leaves_of_application(application, |record| {

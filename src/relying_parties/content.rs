@@ -9,6 +9,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use crl_publisher::CrlSettings;
 use ocsp::OcspSettings;
 use schema::latency::{LatencyStage, LatencySummary};
+use schema::log::LogIdentity;
 use schema::test_certificate::{TestCertificate, TestStatus};
 use schema::{Reader, StoreFault};
 use serde::Serialize;
@@ -33,6 +34,19 @@ pub(super) struct Content {
     pub(super) crl: CrlPromise,
     pub(super) measured: Vec<Measured>,
     pub(super) test_certificates: Vec<Test>,
+    /// The issuance log, once it has begun.
+    pub(super) log: Option<Log>,
+}
+
+/// The issuance log (docs/log.md).
+#[derive(Debug, Serialize)]
+pub(super) struct Log {
+    /// Its name.
+    pub(super) origin: String,
+    /// Its public key, as a verifier key (C2SP signed-note).
+    pub(super) verifier_key: String,
+    /// What comes before `/checkpoint` and `/tile/…` (C2SP tlog-tiles).
+    pub(super) url: String,
 }
 
 /// A CA key.
@@ -199,6 +213,10 @@ pub(super) fn gather(reader: &Reader, promises: &Promises, now: DateTime<Utc>) -
         ocsp: promises.ocsp.clone(),
         crl: promises.crl.clone(),
         measured: measured.collect::<Result<_, _>>()?,
+        log: reader.log_head()?.identity.map(|LogIdentity { origin, verifier_key }| {
+            let url = format!("{}/log", promises.status_url);
+            Log { origin, verifier_key, url }
+        }),
         test_certificates: tests.iter().map(|(kind, test)| told_test(*kind, test, &promises.status_url)).collect(),
     };
     let certificates = tests.into_iter().map(|(kind, test)| (file_name(kind, test.status), test.der)).collect();

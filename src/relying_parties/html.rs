@@ -5,7 +5,7 @@ use crl_publisher::AtOnce;
 use maud::{DOCTYPE, Markup, html};
 use ocsp::NeverIssued;
 
-use super::content::{CaCertificate, Content, Measured};
+use super::content::{CaCertificate, Content, Log, Measured};
 use super::words::Words;
 
 const STYLE: &str = "body{font-family:sans-serif;line-height:1.5;max-width:70em;margin:1em auto;padding:0 1em;color:#111;background:#fff}\
@@ -45,6 +45,7 @@ pub(super) fn page(content: &Content, words: &Words) -> Markup {
                 h2 { (words.tests) }
                 p { (words.about_tests) }
                 (tests(content, words))
+                @if let Some(log) = &content.log { (issuance_log(log, words)) }
             }
         }
     }
@@ -67,6 +68,19 @@ fn ca_certificate(ca: &CaCertificate, words: &Words) -> Markup {
                 tr { th scope="row" { (words.practice_statement) } td { a href=(cps) { (cps) } } }
             }
             tr { th scope="row" { (words.responder) } td { code { (ca.ocsp_url) } } }
+        }
+    }
+}
+
+fn issuance_log(log: &Log, words: &Words) -> Markup {
+    let checkpoint = format!("{}/checkpoint", log.url);
+    html! {
+        h2 { (words.log) }
+        p { (words.about_log) }
+        table {
+            tr { th scope="row" { (words.name) } td { code { (log.origin) } } }
+            tr { th scope="row" { (words.public_key) } td { code { (log.verifier_key) } } }
+            tr { th scope="row" { (words.checkpoint) } td { a href=(checkpoint) { (checkpoint) } } }
         }
     }
 }

@@ -100,6 +100,10 @@ pub(super) struct Words {
     pub(super) revoked: &'static str,
     pub(super) held: &'static str,
     pub(super) expired: &'static str,
+    pub(super) log: &'static str,
+    pub(super) about_log: &'static str,
+    pub(super) public_key: &'static str,
+    pub(super) checkpoint: &'static str,
 }
 
 impl Words {
@@ -185,6 +189,11 @@ const ENGLISH: Words = Words {
     revoked: "revoked",
     held: "on hold",
     expired: "expired",
+    log: "Issuance log",
+    about_log: "Everything the CA does is in a public log that shows nobody (C2SP tlog-tiles). Holders' receipts and auditors' exports are \
+                verified with its public key, which you should have compared with one that you got in another way.",
+    public_key: "Public key (verifier key, C2SP signed-note)",
+    checkpoint: "Checkpoint",
 };
 
 const JAPANESE: Words = Words {
@@ -250,6 +259,10 @@ const JAPANESE: Words = Words {
     revoked: "失効",
     held: "一時保留",
     expired: "期限切れ",
+    log: "発行ログ",
+    about_log: "認証局の行ったことはすべて、個人を示さない公開ログ（C2SP tlog-tiles）に残ります。利用者の受領証と監査人の写しは、このログの公開鍵で検証できます。公開鍵は、別の手段で入手したものと必ず照合してください。",
+    public_key: "公開鍵（C2SP signed-note の検証鍵）",
+    checkpoint: "チェックポイント",
 };
 
 #[cfg(test)]

@@ -47,6 +47,10 @@ pub(crate) fn tells_what_there_is(installation: &Installation) {
         assert_eq!(crl["url"], format!("http://{}/crl/{kind}-1.crl", installation.status));
         assert!(crl["entries"].as_u64().is_some() && crl["next_update"].as_str() > crl["this_update"].as_str(), "{crl}");
     }
+    let log = &index["log"];
+    assert_eq!(log["verifier_key"], installation.json(&["log", "show"])["verifier_key"]);
+    let checkpoint = String::from_utf8(fetch(&format!("{}/checkpoint", log["url"].as_str().unwrap()))).unwrap();
+    assert!(checkpoint.starts_with(&format!("{}\n", log["origin"].as_str().unwrap())), "{checkpoint}");
     assert_eq!(index["ocsp"]["cache_seconds"], 1);
     assert_eq!(index["crl"]["at_once"], "any");
 }

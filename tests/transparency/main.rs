@@ -20,6 +20,10 @@ support::on_each_database! {
         receipts::are_there_only_for_what_the_log_tells(&mut installation, held);
     }
 
+    fn a_receipt_outlives_what_it_is_of(store) {
+        receipts::hold_when_everything_else_was_purged(store);
+    }
+
     fn the_log_is_given_out_as_the_specification_says_and_shows_nobody(store) {
         let installation = Installation::serving(store);
         let shown = tiles::grow(&installation);

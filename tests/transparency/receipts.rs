@@ -15,7 +15,7 @@ use sandbox::witness::{Witness, WitnessSettings};
 use schema::testing::tamper_with;
 use serde_json::Value;
 
-use crate::support::{Installation, Store, expect_problem, said, tsunagi};
+use crate::support::{Installation, Store, expect_problem, said, tsunagi, until};
 use crate::tiles::verify_log;
 
 /// More than the log needs on a busy machine.
@@ -211,6 +211,39 @@ pub(crate) fn are_there_only_for_what_the_log_tells(installation: &mut Installat
     for held in &held {
         Kind::ALL.iter().for_each(|kind| drop(proved(&held.text(*kind), &key).unwrap()));
     }
+}
+
+/// Once records are too old they are destroyed, and no receipt can be made any more; those that holders have prove what they proved.
+pub(crate) fn hold_when_everything_else_was_purged(store: Store) {
+    let mut installation = Installation::serving(store);
+    let held = Held::new(&installation, "phone");
+    let key = log_key(&installation);
+    installation.stop();
+    // As if it had been twenty years ago.
+    let ago = 20_i64 * 366 * 86_400_000;
+    let statements = format!(
+        "UPDATE certificate SET state = 4, not_before = not_before - {ago}, not_after = not_after - {ago} WHERE state = 1;
+         UPDATE application SET accepted_at = accepted_at - {ago}, decided_at = decided_at - {ago};
+         UPDATE event SET at = at - {ago};"
+    );
+    tamper_with(&installation.store_url(), &statements).unwrap();
+    installation.start();
+    let purged = || {
+        let run = installation.command(&["schedule", "run", "purge"]);
+        assert!(run.status.success(), "{}", said(&run));
+        let answer = receipts_of(&installation, &held, 0);
+        (answer.status == 410).then_some(answer)
+    };
+    let answer = until("the issuance is purged", purged);
+    assert_eq!(answer.code(), "receipt_purged", "{}", answer.text);
+    for kind in Kind::ALL {
+        let (pem, cms) = (held.file(&format!("phone-{kind}.pem")), held.file("application.cms"));
+        let output = verify(&held.receipt(kind), &key, &["--certificate", &pem, "--application", &cms]);
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    // What is public is as it was.
+    let log = verify_log(&["log", &key, &format!("http://{}/log", installation.status)]);
+    assert!(log.starts_with("holds"), "{log}");
 }
 
 fn receipts_of(installation: &Installation, held: &Held, wait: u32) -> RaAnswer {

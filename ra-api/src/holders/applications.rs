@@ -102,7 +102,7 @@ async fn receipts(state: &HolderState, digest: Sha256Digest, record: &Applicatio
     }
     match receipts_of(state, digest, record, wait).await? {
         Receipts::There(receipts) => Ok(receipts),
-        Receipts::NotYet | Receipts::None => Ok(Vec::new()),
+        Receipts::NotYet | Receipts::None | Receipts::Purged => Ok(Vec::new()),
     }
 }
 

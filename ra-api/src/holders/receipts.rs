@@ -114,6 +114,7 @@ pub(crate) async fn ask_for_receipts(request: HttpRequest, id: Path<String>, sta
         Receipts::There(receipts) => (StatusCode::OK, receipts),
         Receipts::NotYet => (StatusCode::ACCEPTED, Vec::new()),
         Receipts::None => return Err(Problem::new("receipt_none", "The certificates were issued before there was a log.")),
+        Receipts::Purged => return Err(Problem::new("receipt_purged", "The records of the issuance are kept no longer.")),
     };
     let mut response = HttpResponse::build(status);
     if status == StatusCode::ACCEPTED {

@@ -142,6 +142,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry(Group::Application, "certificate_lint", 422, "Certificate would break a rule"),
     entry(Group::Status, "application_unknown", 404, "No such application"),
     entry(Group::Receipt, "receipt_none", 404, "Issued before there was a log"),
+    entry(Group::Receipt, "receipt_purged", 410, "Records kept no longer"),
     // Instructions: the signer.
     entry(Group::Instruction, "instruction_too_large", 413, "Instruction too large"),
     entry(Group::Instruction, "signer_malformed", 400, "Signer's certificate malformed"),
