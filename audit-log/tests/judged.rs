@@ -119,7 +119,7 @@ impl Log {
 
 #[test]
 fn small_logs_are_judged_alike() {
-    for sizes in [&[1][..], &[2, 3], &[5, 255, 256], &[1, 257, 300], &[300, 65_536], &[65_537, 70_000]] {
+    for sizes in [&[1][..], &[2, 3], &[5, 255, 256], &[1, 257, 300], &[65_536, 65_537]] {
         let log = Log::published(sizes);
         let size = *sizes.last().unwrap();
         log.judge(&[0, size / 2, size - 1]);
