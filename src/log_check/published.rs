@@ -116,7 +116,7 @@ fn first_of(path: TilePath, index: u64) -> u64 {
         TileKind::Hashes { level } => u32::from(level),
         TileKind::Entries => 0,
     };
-    path.number.saturating_mul(256).saturating_add(index).checked_shl(8 * level).unwrap_or(u64::MAX)
+    path.number.saturating_mul(256).saturating_add(index).saturating_mul(1 << (8 * level))
 }
 
 /// The size of the smallest tree that has the tile.
