@@ -89,7 +89,7 @@ impl SyntheticLog {
 
     /// An order for the leaves `from` to `to`, taken an hour after the last of them.
     pub fn order(&self, from: u64, to: u64, format: ExportFormat) -> Order {
-        let last = usize::try_from(to).ok().and_then(|to| self.leaves[..to].iter().rev().find_map(|leaf| at(leaf)));
+        let last = usize::try_from(to).ok().and_then(|to| self.leaves[..to].iter().rev().find_map(at));
         let taken_at = last.unwrap_or(DateTime::UNIX_EPOCH) + chrono::TimeDelta::hours(1);
         Order { from, to, format, taken_at, previous: None, recipient: None }
     }

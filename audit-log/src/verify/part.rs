@@ -23,8 +23,6 @@ pub(super) struct Reading<'a, 'b> {
     pub(super) directory: &'a Path,
     pub(super) place: &'a Place,
     pub(super) format: ExportFormat,
-    /// The log's key.
-    pub(super) key: &'a str,
     /// Rules over the content.
     pub(super) rules: &'a mut Rules,
     /// Evidence, if it is judged.
@@ -145,7 +143,7 @@ impl Reading<'_, '_> {
                 {
                     evidence.accepted(&event, findings);
                 }
-                let issued = self.rules.present(&event, self.key, place, findings);
+                let issued = self.rules.present(&event, place, findings);
                 if let Some(evidence) = &mut self.evidence {
                     match issued {
                         Some(issuance) => evidence.issued(*leaf, &issuance, place, findings, self.rules.unjudged()),

@@ -112,7 +112,6 @@ impl<'a> Verification<'a> {
                 directory,
                 place: &place,
                 format: manifest.format,
-                key: &manifest.key,
                 rules: &mut self.rules,
                 evidence: self.evidence.as_mut().filter(|_| manifest.recipient.is_some()),
                 until: &mut until,
@@ -121,7 +120,7 @@ impl<'a> Verification<'a> {
             if let Extension::FromLeaves(known) = &extension
                 && (part.from..=part.to).contains(&known.size)
             {
-                extension = self.from_leaves(known.clone(), covered.as_ref(), part.from, hashes.as_deref(), &in_manifest);
+                extension = self.extended_by_leaves(known.clone(), covered.as_ref(), part.from, hashes.as_deref(), &in_manifest);
             }
             covered = covered.and_then(|mut covered| {
                 let next = CompactRange::new(part.from, part.to, part.nodes.clone()).ok()?;
@@ -129,7 +128,8 @@ impl<'a> Verification<'a> {
             });
             progress(Progress { done: part.to - manifest.from, of: manifest.to - manifest.from });
         }
-        self.rules.end(manifest.to == tree.size(), until, &place, &mut self.findings);
+        let ends = (manifest.to == tree.size()).then_some(manifest.key.as_str());
+        self.rules.end(ends, until, &place, &mut self.findings);
         told.extends = if let Extension::Settled(size) = extension { size } else { None };
         self.exports.push(told);
         let is_later = self.known.as_ref().is_none_or(|known| known.size <= tree.size());
@@ -187,7 +187,7 @@ impl<'a> Verification<'a> {
         cosigned
     }
 
-    fn from_leaves(
+    fn extended_by_leaves(
         &mut self,
         known: Known,
         covered: Option<&CompactRange>,
@@ -255,6 +255,12 @@ impl<'a> Verification<'a> {
                 "that nothing was changed since an earlier visit",
                 "no earlier checkpoint was given: keep this one, and give it with --previous next time",
             )),
+        }
+        if self.rules.is_renewed() {
+            not.push(Statement::new(
+                "what the last leaves of the former log said",
+                "this log follows one of which signed leaves were lost: see its log.began",
+            ));
         }
         if !self.rules.is_whole() {
             not.push(Statement::new(

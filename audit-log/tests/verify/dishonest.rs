@@ -219,9 +219,20 @@ fn a_log_that_begins_twice_or_under_another_key() {
     let mut same = Stage { log: SyntheticLog { leaves: Vec::new(), ..stage.log }, place: stage.place };
     same.log.leaves = SyntheticLog::leaves_of(1, vec![began(&key), began(&key)]);
     found(&verdict(&same), Rule::Began, 1);
-    same.log.leaves = SyntheticLog::leaves_of(1, vec![began("another")]);
-    std::fs::remove_dir_all(same.place.path().join("export")).unwrap();
-    found(&verdict(&same), Rule::Began, 0);
+    let judged = |same: &mut Stage, events: Vec<TestEvent>| {
+        std::fs::remove_dir_all(same.place.path().join("export")).unwrap();
+        same.log.leaves = SyntheticLog::leaves_of(1, events);
+        verdict(same)
+    };
+    found(&judged(&mut same, vec![began("another")]), Rule::Began, 0);
+    // One that could not go on, and is followed by this one, which says so.
+    let follows = |former: &str| {
+        event("log.began", None, None, &format!(r#"{{"former":{{"key":"{former}","origin":"x"}},"key":"{key}","origin":"y"}}"#))
+    };
+    let renewed = judged(&mut same, vec![began("another"), follows("another")]);
+    clean(&renewed);
+    assert!(renewed.not_proved.iter().any(|not| not.what.contains("former log")), "{:?}", renewed.not_proved);
+    found(&judged(&mut same, vec![began("another"), follows("a third")]), Rule::Began, 1);
 }
 
 #[test]

@@ -150,7 +150,7 @@ impl Rules {
     }
 
     /// Tells a record whose content is there. An issuance upon an application, if it is one.
-    pub(super) fn present(&mut self, event: &Event<'_>, origin_key: &str, place: &Place, findings: &mut Findings) -> Option<Issuance> {
+    pub(super) fn present(&mut self, event: &Event<'_>, place: &Place, findings: &mut Findings) -> Option<Issuance> {
         self.next = Some(event.leaf + 1);
         let mut scene = Scene {
             place,
@@ -183,7 +183,7 @@ impl Rules {
             kind if kind.starts_with("application.") => self.accepted.event(event, &mut scene),
             "card.revoked" | "card.held" | "card.released" => self.cascade.card(event, &self.certificates, &mut scene),
             "crl.published" => self.crl_numbers.published(event, &mut scene),
-            "log.began" => self.began.began(event, origin_key, &mut scene),
+            "log.began" => self.began.began(event, &mut scene),
             "log.leaves_lost" => self.lost.announced(event, &mut scene),
             _ => event.has_sound_data(),
         };
@@ -213,8 +213,8 @@ impl Rules {
         self.gap = Some(Why::Unreadable);
     }
 
-    /// The records are over. `reaches_the_end`: they go to the end of the tree; `until` is the time up to which they tell.
-    pub(super) fn end(&mut self, reaches_the_end: bool, until: Milliseconds, place: &Place, findings: &mut Findings) {
+    /// The records are over. `key` signed a tree that ends with them, if there is one; `until` is the time up to which they tell.
+    pub(super) fn end(&mut self, key: Option<&str>, until: Milliseconds, place: &Place, findings: &mut Findings) {
         self.positions.end(findings);
         let mut scene = Scene {
             place,
@@ -226,8 +226,9 @@ impl Rules {
             measures: &self.measures,
         };
         self.cascade.end(until, &self.certificates, &mut scene);
-        if reaches_the_end {
+        if let Some(key) = key {
             self.lost.end(&mut scene);
+            self.began.end(key, &mut scene);
         }
     }
 
@@ -239,6 +240,11 @@ impl Rules {
     /// How many examples for relying parties were issued, which no application is needed for.
     pub(super) fn test_certificates(&self) -> u64 {
         self.test_certificates
+    }
+
+    /// Whether the log follows one that could not go on.
+    pub(super) fn is_renewed(&self) -> bool {
+        self.began.is_renewed()
     }
 
     /// Whether the records are whole from the first leaf on.
