@@ -135,10 +135,8 @@ impl Maker<'_> {
     }
 
     fn entry(&self, opened: &Opened, note: &LogNote) -> Result<ReceiptEntry, ReceiptFault> {
-        let tiles = StoredTiles::new(
-            |first, count| self.reader.log_commitments(first, count),
-            |level, number| self.reader.log_tile(level, number),
-        );
+        let tiles =
+            StoredTiles::new(|first, count| self.reader.log_commitments(first, count), |level, number| self.reader.log_tile(level, number));
         let hashes = inclusion_proof(&tiles, opened.leaf, note.size)?;
         let proof = TlogProof { leaf: opened.leaf, hashes, note: note.text.clone() };
         Ok(ReceiptEntry::new(&opened.content, &opened.salt, &proof).ok_or(StoreFault::Corrupt("an event's data"))?)

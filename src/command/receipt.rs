@@ -136,7 +136,8 @@ fn read_receipt(path: &Path) -> Result<String, Failure> {
         })?;
         file.take(MAX_RECEIPT as u64 + 1).read_to_end(&mut octets).map_err(unreadable)?;
     }
-    let not_text = |_| Failure::disproved(format!("{}: no receipt, for it is no text in UTF-8", path.display())).with_code("receipt_malformed");
+    let not_text =
+        |_| Failure::disproved(format!("{}: no receipt, for it is no text in UTF-8", path.display())).with_code("receipt_malformed");
     String::from_utf8(octets).map_err(not_text)
 }
 
@@ -146,6 +147,7 @@ fn read_certificate(path: &Path) -> Result<Vec<u8>, Failure> {
     if octets.first() == Some(&0x30) {
         return Ok(octets);
     }
-    let der = CertificateDer::from_pem_slice(&octets).map_err(|error| Failure::other(format!("{}: no certificate: {error}", path.display())))?;
+    let der =
+        CertificateDer::from_pem_slice(&octets).map_err(|error| Failure::other(format!("{}: no certificate: {error}", path.display())))?;
     Ok(der.to_vec())
 }

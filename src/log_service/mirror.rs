@@ -102,10 +102,8 @@ impl Mirror {
         }
         let key = LogVerifier::parse(&head.identity.ok_or(MirrorFault::NotBegun)?.verifier_key)?;
         let checkpoint = Checkpoint::verify(&note.text, &key)?;
-        let tiles = StoredTiles::new(
-            |first, count| self.reader.log_commitments(first, count),
-            |level, number| self.reader.log_tile(level, number),
-        );
+        let tiles =
+            StoredTiles::new(|first, count| self.reader.log_commitments(first, count), |level, number| self.reader.log_tile(level, number));
         if tree_root(&tiles, checkpoint.size())? != *checkpoint.root() {
             return Err(MirrorFault::Root);
         }

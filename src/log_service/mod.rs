@@ -144,7 +144,8 @@ fn sent(request: &HttpRequest, download: Download) -> HttpResponse {
 }
 
 fn headers(mut response: HttpResponseBuilder, download: &Download, tag: &EntityTag) -> HttpResponseBuilder {
-    let caching = if download.immutable { "public, max-age=31536000, immutable, no-transform" } else { "public, max-age=1, must-revalidate" };
+    let caching =
+        if download.immutable { "public, max-age=31536000, immutable, no-transform" } else { "public, max-age=1, must-revalidate" };
     response
         .insert_header((CONTENT_TYPE, download.content_type))
         .insert_header((ETAG, tag.to_string()))

@@ -39,7 +39,8 @@ impl Log {
     }
 
     fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Given {
-        let request = headers.iter().fold(self.agent.get(format!("{}/{path}", self.url)), |request, (name, value)| request.header(*name, *value));
+        let request =
+            headers.iter().fold(self.agent.get(format!("{}/{path}", self.url)), |request, (name, value)| request.header(*name, *value));
         let mut answer = request.call().unwrap();
         Given { status: answer.status().as_u16(), headers: answer.headers().clone(), octets: answer.body_mut().read_to_vec().unwrap() }
     }
@@ -190,10 +191,32 @@ pub(crate) fn have_no_other_paths(installation: &Installation) {
     ];
     // Sent as they stand: a client would tidy them up.
     let hostile = [
-        "tile/0/../0/000", "tile/../checkpoint", "tile/0/%30%30%30", "tile/0/000%00", "tile/%2e%2e/%2e%2e/tsunagi.sqlite", "tile/0/..%2f..%2fsettings.toml",
-        "tile//0/000", "tile/0/000/", "tile/0/0", "tile/00/000", "tile/0/x000/000", "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/000.p/01",
-        "tile/entries/..", "tile/", "tile", "", ".lock", ".incoming", "checkpoint/", "checkpoint%00",
-        "tile/18446744073709551616/000", "tile/0/x999/x999/x999/x999/x999/x999/x999/999", "tile/0/000.p/99999999999999999999", "tile/-1/000",
+        "tile/0/../0/000",
+        "tile/../checkpoint",
+        "tile/0/%30%30%30",
+        "tile/0/000%00",
+        "tile/%2e%2e/%2e%2e/tsunagi.sqlite",
+        "tile/0/..%2f..%2fsettings.toml",
+        "tile//0/000",
+        "tile/0/000/",
+        "tile/0/0",
+        "tile/00/000",
+        "tile/0/x000/000",
+        "tile/0/000.p/0",
+        "tile/0/000.p/256",
+        "tile/0/000.p/01",
+        "tile/entries/..",
+        "tile/",
+        "tile",
+        "",
+        ".lock",
+        ".incoming",
+        "checkpoint/",
+        "checkpoint%00",
+        "tile/18446744073709551616/000",
+        "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
+        "tile/0/000.p/99999999999999999999",
+        "tile/-1/000",
     ];
     for path in beyond.iter().map(String::as_str).chain(hostile) {
         assert_eq!(raw(installation, &format!("/log/{path}")), 404, "{path}");

@@ -96,7 +96,12 @@ pub(crate) async fn ask_for_outcome(request: HttpRequest, id: Path<String>, stat
 }
 
 /// The receipts there are; where there are none, none.
-async fn receipts(state: &HolderState, digest: Sha256Digest, record: &ApplicationRecord, wait: Option<Wait>) -> Result<Vec<Receipt>, Problem> {
+async fn receipts(
+    state: &HolderState,
+    digest: Sha256Digest,
+    record: &ApplicationRecord,
+    wait: Option<Wait>,
+) -> Result<Vec<Receipt>, Problem> {
     if !matches!(record.state, ApplicationState::Issued { .. }) {
         return Ok(Vec::new());
     }

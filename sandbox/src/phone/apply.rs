@@ -182,7 +182,8 @@ pub(super) fn fetch_receipts(
     for receipt in answer.json.get("receipts").and_then(Value::as_array).ok_or_else(|| missing("receipts"))? {
         let named = |member: &str| receipt["certificate"][member].as_str();
         let is_its = |enrolled: &&mut Enrolled| named("kind") == Some(enrolled.kind.as_str()) && named("serial") == Some(&enrolled.serial);
-        let enrolled = certificates.iter_mut().find(is_its).ok_or_else(|| PhoneFault::Answer("a receipt of another certificate".to_owned()))?;
+        let enrolled =
+            certificates.iter_mut().find(is_its).ok_or_else(|| PhoneFault::Answer("a receipt of another certificate".to_owned()))?;
         enrolled.receipt = Some(receipt.clone());
     }
     Ok(())

@@ -153,7 +153,9 @@ pub(super) fn run(command: &Command, output: Output) -> Result<(), Failure> {
             let mut phone = load_phone(directory)?;
             phone.fetch_receipts(&ra, RECEIPT_SECONDS).map_err(told)?;
             let files = receipts(&phone, directory);
-            output.print(&json!({ "receipts": files }), |_| files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("\n"))
+            output.print(&json!({ "receipts": files }), |_| {
+                files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("\n")
+            })
         }
         Command::ReportKey { installation, kind, phone } => {
             let ra = ra(&load_settings(installation)?)?;

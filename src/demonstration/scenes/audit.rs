@@ -48,7 +48,8 @@ fn copy_with_one_octet_changed(export: &Path, copy: &Path, enrolment: &Enrolment
     let enrolled = enrolment.of(Kind::Signature).ok_or_else(|| Failure::other("no signature certificate came back"))?;
     let file = "records-00000000.jsonl";
     let records = std::fs::read_to_string(copy.join(file)).map_err(failed)?;
-    let is_its = |record: &Value| record["content"]["kind"] == "certificate.issued" && record["content"]["data"]["serial"] == enrolled.serial;
+    let is_its =
+        |record: &Value| record["content"]["kind"] == "certificate.issued" && record["content"]["data"]["serial"] == enrolled.serial;
     let record = records.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(is_its);
     let leaf = record.and_then(|record| record["leaf"].as_u64()).ok_or_else(|| Failure::other("the export lacks the issuance"))?;
     let digit = if enrolled.serial.ends_with('0') { "1" } else { "0" };

@@ -34,7 +34,8 @@ fn receive(set: &mut Set<'_>) -> Result<Enrolment, Failure> {
     set.keep_certificates("logged", &enrolment.certificates)?;
     set.artifacts.write("application-logged.cms", &enrolment.cms)?;
     for enrolled in &enrolment.certificates {
-        let receipt = enrolled.receipt.as_ref().ok_or_else(|| Failure::other(format!("no receipt of the {} certificate", enrolled.kind)))?;
+        let receipt =
+            enrolled.receipt.as_ref().ok_or_else(|| Failure::other(format!("no receipt of the {} certificate", enrolled.kind)))?;
         set.artifacts.write_json(&format!("receipt-{}.json", enrolled.kind), receipt)?;
     }
     set.claim("the log has both issuances, its checkpoint is signed, and the phone has a receipt of each");
@@ -51,7 +52,10 @@ fn verify_receipts(set: &mut Set<'_>, log: &LogVerifier, enrolment: &Enrolment) 
         demand(proved.serial == enrolled.serial, "the receipt is of another certificate")?;
         let ([accepted, issued], size) = (proved.leaves, proved.checkpoint.size());
         largest = size.max(largest);
-        set.claim(format!("{} receipt verified offline: leaves {accepted} and {issued} of {size}, under the log's signature", enrolled.kind));
+        set.claim(format!(
+            "{} receipt verified offline: leaves {accepted} and {issued} of {size}, under the log's signature",
+            enrolled.kind
+        ));
     }
     let enrolled = enrolment.of(Kind::Signature).ok_or_else(|| Failure::other("no signature certificate came back"))?;
     let mut forged = enrolled.receipt.clone().unwrap_or_default();
