@@ -122,7 +122,12 @@ pub(crate) async fn search_log(
     let body: SearchBody = read_question(&request, payload, state.question_octets, state.body_timeout).await?;
     let question = body.question()?;
     let reader = state.reader.clone();
-    let page = store::look("searching the log", move || reader.search(&question)).await?;
+    let page = store::look("searching the log", move || match reader.search(&question) {
+        // The place to go on from is the only thing asked for that the store itself has to find.
+        Err(StoreFault::Misuse(_)) => Ok(None),
+        found => found.map(Some),
+    });
+    let page = page.await?.ok_or_else(|| Problem::new("question_invalid", "after is not the next of an earlier answer."))?;
     let lookup = NewLookup {
         verifier: auditor.name.clone(),
         purpose: body.purpose.clone().unwrap_or_else(|| PURPOSE.to_owned()),
