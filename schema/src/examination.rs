@@ -20,7 +20,12 @@ impl Reader {
 
     /// The events about the certificates from one row to another, by certificate and then in their order. One that does not decode is
     /// passed over: its leaf tells that it is not what it was.
-    pub fn events_of_certificates(&self, first: CertificateId, last: CertificateId, mut visit: impl FnMut(Event)) -> Result<(), StoreFault> {
+    pub fn events_of_certificates(
+        &self,
+        first: CertificateId,
+        last: CertificateId,
+        mut visit: impl FnMut(Event),
+    ) -> Result<(), StoreFault> {
         let events = self.read(|session| {
             sql("SELECT position, at, kind, certificate_id, application_id, data FROM event \
                  WHERE certificate_id >= ? AND certificate_id <= ? ORDER BY certificate_id, position")

@@ -178,9 +178,7 @@ fn purge_life(session: &mut Session, application: ApplicationId) -> Result<u64, 
     let mut events = sql("SELECT position FROM event WHERE application_id = ?").bind(application).rows(session, |row| row.big())?;
     let mut cards = Vec::new();
     for (certificate, _, kind, serial) in &certificates {
-        events.extend(
-            sql("SELECT position FROM event WHERE certificate_id = ?").bind(*certificate).rows(session, |row| row.big())?,
-        );
+        events.extend(sql("SELECT position FROM event WHERE certificate_id = ?").bind(*certificate).rows(session, |row| row.big())?);
         cards.extend(sql("SELECT card_id FROM link WHERE certificate_id = ?").bind(*certificate).rows(session, |row| row.big())?);
         for table in ["link", "hold", "certificate_body"] {
             sql(format!("DELETE FROM {table} WHERE certificate_id = ?")).bind(*certificate).execute(session)?;
@@ -211,7 +209,8 @@ fn purge_events(session: &mut Session, positions: &[i64]) -> Result<u64, StoreFa
     let mut leaves = 0;
     for some in few_sizes(positions) {
         let these = placeholders(some.len());
-        let mut run = |statement: String| some.iter().fold(sql(statement), |statement, position| statement.bind(*position)).execute(session);
+        let mut run =
+            |statement: String| some.iter().fold(sql(statement), |statement, position| statement.bind(*position)).execute(session);
         leaves += run(format!("UPDATE log_leaf SET position = NULL, salt = NULL, absent = 1 WHERE position IN ({these})"))?;
         run(format!("DELETE FROM notice WHERE event_position IN ({these})"))?;
         run(format!("UPDATE device_command SET event_position = NULL WHERE event_position IN ({these})"))?;
@@ -240,10 +239,11 @@ fn purge_evidence(session: &mut Session, application: ApplicationId) -> Result<(
 
 /// A command that names no certificate any more of which more than narrow rows is kept.
 fn purge_command(session: &mut Session, command: i64) -> Result<(), StoreFault> {
-    let kept = sql("SELECT COUNT(*) FROM device_command_certificate AS n JOIN certificate AS c ON c.serial = n.serial AND c.kind = n.kind \
+    let kept =
+        sql("SELECT COUNT(*) FROM device_command_certificate AS n JOIN certificate AS c ON c.serial = n.serial AND c.kind = n.kind \
          JOIN certificate_body AS b ON b.certificate_id = c.id WHERE n.command_id = ?")
-    .bind(command)
-    .optional(session, |row| row.big())?;
+        .bind(command)
+        .optional(session, |row| row.big())?;
     if kept == Some(0) { remove_command(session, command) } else { Ok(()) }
 }
 

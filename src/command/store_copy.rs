@@ -98,7 +98,9 @@ fn failed(failure: CopyFailure) -> Failure {
     match failure {
         CopyFailure::Refused(CopyRefusal::Itself) => Failure::usage(message),
         CopyFailure::Refused(CopyRefusal::InUse(_)) => Failure::refused(message).with_code("store_in_use"),
-        CopyFailure::Refused(CopyRefusal::TargetIsStore | CopyRefusal::TargetNotEmpty | CopyRefusal::OtherSource) => Failure::exists(message),
+        CopyFailure::Refused(CopyRefusal::TargetIsStore | CopyRefusal::TargetNotEmpty | CopyRefusal::OtherSource) => {
+            Failure::exists(message)
+        }
         CopyFailure::Refused(CopyRefusal::SourceWentOn) => Failure::refused(message).with_code("source_went_on"),
         CopyFailure::Refused(CopyRefusal::Different(_)) => Failure::disproved(message).with_code("rows_differ"),
         CopyFailure::Fault { side, fault } => Failure::store(fault).and(&format!("This was {side}")),

@@ -200,7 +200,10 @@ mod tests {
 
     #[test]
     fn a_log_that_was_signed_larger_or_with_another_root_went_back() {
-        let with = |size: u64, root: &str| Mark { log: Some(SignedLog { origin: "log".to_owned(), size, root: root.to_owned() }), ..mark(1, 7, 3) };
+        let with = |size: u64, root: &str| Mark {
+            log: Some(SignedLog { origin: "log".to_owned(), size, root: root.to_owned() }),
+            ..mark(1, 7, 3)
+        };
         assert_eq!(with(5, "a").below(&with(5, "a")), None);
         assert_eq!(with(6, "b").below(&with(5, "a")), None);
         assert_eq!(with(6, "b").below(&mark(1, 7, 3)), None, "an older program did not know");

@@ -172,7 +172,8 @@ impl<'a> Leaves<'a> {
             self.told(event);
         }
         if position != self.position + 1 + self.purged_since {
-            let words = format!("it is of event {position}, and the one before of {}, with {} purged between", self.position, self.purged_since);
+            let words =
+                format!("it is of event {position}, and the one before of {}, with {} purged between", self.position, self.purged_since);
             self.findings.leaf(record.leaf, "leaf_position", words);
         }
         (self.position, self.purged_since, self.at) = (position, 0, Some(event.at));
@@ -270,7 +271,12 @@ impl<'a> Leaves<'a> {
         for level in 1..=7_u8 {
             let number = (self.head.size >> (8 * u32::from(level))).div_ceil(256);
             if self.reader.log_tile(level, number)?.is_some() {
-                self.findings.add(format!("log_tile {level}/{number}"), None, "tile_beyond", "it is there, and the tree does not reach so far");
+                self.findings.add(
+                    format!("log_tile {level}/{number}"),
+                    None,
+                    "tile_beyond",
+                    "it is there, and the tree does not reach so far",
+                );
             }
         }
         Ok(())
@@ -291,7 +297,14 @@ impl<'a> Leaves<'a> {
                 Ok(())
             })?;
             for data in purged {
-                self.told(&EventRow { position: last, at: Utc::now(), kind: "log.purged", certificate: None, application: None, data: &data });
+                self.told(&EventRow {
+                    position: last,
+                    at: Utc::now(),
+                    kind: "log.purged",
+                    certificate: None,
+                    application: None,
+                    data: &data,
+                });
             }
             if last == before {
                 break;
@@ -304,7 +317,12 @@ impl<'a> Leaves<'a> {
         }
         if last < counter {
             let missing = EventPosition(last.0 + 1);
-            self.findings.add(format!("event {}", missing.0), None, "event_missing", format!("it is not there, and there were {}", counter.0));
+            self.findings.add(
+                format!("event {}", missing.0),
+                None,
+                "event_missing",
+                format!("it is not there, and there were {}", counter.0),
+            );
         }
         Ok(())
     }

@@ -51,7 +51,8 @@ impl LogCheck {
         for (what, signed) in [("the last note in the store", &note), ("the checkpoint in the tile directory", &published)] {
             let Some(signed) = signed else { continue };
             if signed.size() > head.size {
-                let words = format!("it is of {} leaves, and the store has {}: it has lost some, or was restored", signed.size(), head.size);
+                let words =
+                    format!("it is of {} leaves, and the store has {}: it has lost some, or was restored", signed.size(), head.size);
                 findings.add(what, Some(head.size), "leaves_lost", words);
             } else if tree.roots.get(&signed.size()).is_some_and(|root| root != signed.root()) {
                 let words = format!("the store's first {} leaves do not have the root that was signed", signed.size());
@@ -61,7 +62,8 @@ impl LogCheck {
         let source = self.source();
         if let Some(published) = &published {
             let right = tree.roots.get(&published.size()).is_some_and(|root| root == published.root());
-            let examination = published::Examination { directory: &self.directory, source: &source, reader: &self.reader, store_is_right: right };
+            let examination =
+                published::Examination { directory: &self.directory, source: &source, reader: &self.reader, store_is_right: right };
             examination.run(published.size().min(head.size), &mut findings, |done| progress("tiles", done, head.size))?;
         }
         let certificates = states::examine(&self.reader, &mut findings, |done| progress("certificates", done, done))?;
@@ -81,7 +83,9 @@ impl LogCheck {
                 return None;
             }
         };
-        Checkpoint::verify(&text, &self.verifier).inspect_err(|refusal| findings.add(WHAT, None, "checkpoint_unsigned", refusal.to_string())).ok()
+        Checkpoint::verify(&text, &self.verifier)
+            .inspect_err(|refusal| findings.add(WHAT, None, "checkpoint_unsigned", refusal.to_string()))
+            .ok()
     }
 
     fn source(&self) -> impl TileSource + '_ {

@@ -72,7 +72,12 @@ impl<S: TileSource> Examination<'_, S> {
         if self.store_is_right {
             findings.add(path.to_string(), Some(leaf), "file_other", format!("{what}, and the store's leaves are those that were signed"));
         } else {
-            findings.add(path.to_string(), Some(leaf), "leaf_or_file_other", format!("{what}, and the store's leaves are not those that were signed"));
+            findings.add(
+                path.to_string(),
+                Some(leaf),
+                "leaf_or_file_other",
+                format!("{what}, and the store's leaves are not those that were signed"),
+            );
         }
         Ok(())
     }
@@ -84,9 +89,10 @@ impl<S: TileSource> Examination<'_, S> {
                 hashes.truncate(usize::from(path.width) * 32);
                 hashes
             }),
-            TileKind::Entries => self.source.commitments(path.number * 256, path.width.into()).map(|entries: Vec<Commitment>| {
-                audit_log::tile::entry_bundle(&entries)
-            }),
+            TileKind::Entries => self
+                .source
+                .commitments(path.number * 256, path.width.into())
+                .map(|entries: Vec<Commitment>| audit_log::tile::entry_bundle(&entries)),
         };
         match found {
             Ok(octets) => Ok(Some(octets)),

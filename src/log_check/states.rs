@@ -92,15 +92,12 @@ fn state_of(reader: &Reader, certificate: &CertificateSummary) -> Result<Option<
 /// The change that an event tells of: `None` if of none, an error if it does not say which.
 fn change(event: &Event) -> Option<Result<Change, ()>> {
     let change = match event.kind {
-        EventKind::CertificateHeld => {
-            read(event, "cause").and_then(|cause| Ok(Change::Held { cause, at: read(event, "effective_at")? }))
-        }
+        EventKind::CertificateHeld => read(event, "cause").and_then(|cause| Ok(Change::Held { cause, at: read(event, "effective_at")? })),
         EventKind::CertificateHoldAdded => read(event, "cause").map(|cause| Change::HoldAdded { cause }),
         EventKind::CertificateHoldLifted => read(event, "cause").map(|cause| Change::HoldLifted { cause }),
         EventKind::CertificateReleased => read(event, "cause").map(|cause| Change::Released { cause }),
-        EventKind::CertificateRevoked => read(event, "effective_at").and_then(|at| {
-            Ok(Change::Revoked(Revocation { at, reason: read(event, "reason")?, invalidity: read(event, "invalidity")? }))
-        }),
+        EventKind::CertificateRevoked => read(event, "effective_at")
+            .and_then(|at| Ok(Change::Revoked(Revocation { at, reason: read(event, "reason")?, invalidity: read(event, "invalidity")? }))),
         EventKind::CertificateExpired => Ok(Change::Expired),
         _ => return None,
     };

@@ -48,7 +48,9 @@ impl Report {
     }
 
     pub(crate) fn text(&self) -> String {
-        let of = |checkpoint: &Option<SignedCheckpoint>| checkpoint.as_ref().map_or("none".to_owned(), |checkpoint| checkpoint.size().to_string());
+        let of = |checkpoint: &Option<SignedCheckpoint>| {
+            checkpoint.as_ref().map_or("none".to_owned(), |checkpoint| checkpoint.size().to_string())
+        };
         let facts = pairs(&[
             ("leaves", self.head.size.to_string()),
             ("of them purged", self.tree.purged.to_string()),
@@ -59,11 +61,20 @@ impl Report {
             ("certificates", self.certificates.to_string()),
             ("root (SHA-256)", hex::encode(self.head.root)),
         ]);
-        let findings: Vec<String> =
-            self.findings.told.iter().take(TOLD).map(|finding| format!("{} [{}]: {}", finding.place, finding.code, finding.words)).collect();
+        let findings: Vec<String> = self
+            .findings
+            .told
+            .iter()
+            .take(TOLD)
+            .map(|finding| format!("{} [{}]: {}", finding.place, finding.code, finding.words))
+            .collect();
         match self.findings.total {
-            0 => format!("{facts}\n\nEvery event is what its leaf commits to, the leaves make the tree that was signed, and the certificates stand as the events tell."),
-            total if total > findings.len() as u64 => format!("{facts}\n\n{}\nand {} more", findings.join("\n"), total - findings.len() as u64),
+            0 => format!(
+                "{facts}\n\nEvery event is what its leaf commits to, the leaves make the tree that was signed, and the certificates stand as the events tell."
+            ),
+            total if total > findings.len() as u64 => {
+                format!("{facts}\n\n{}\nand {} more", findings.join("\n"), total - findings.len() as u64)
+            }
             _ => format!("{facts}\n\n{}", findings.join("\n")),
         }
     }

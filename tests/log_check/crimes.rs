@@ -65,9 +65,8 @@ impl Crime {
     pub(crate) const LEAVES: [Self; 10] =
         [FlipCommitment, Resalt, ResaltWell, DropLeaf, SwapLeaves, DuplicateLeaf, TruncateLeaves, TruncateLog, CallPurged, CallLost];
     pub(crate) const TREE: [Self; 6] = [FlipTile, DropTile, FlipRoot, FlipNote, OtherPosition, ReviveCertificate];
-    pub(crate) const FILES: [Self; 9] = [
-        FlipFile, TruncateFile, DropFile, SwapFiles, DuplicateFile, LengthenFile, StrayFile, FlipCheckpoint, DropCheckpoint,
-    ];
+    pub(crate) const FILES: [Self; 9] =
+        [FlipFile, TruncateFile, DropFile, SwapFiles, DuplicateFile, LengthenFile, StrayFile, FlipCheckpoint, DropCheckpoint];
 
     /// Does it to the installation at `place`, whose log has `leaves` leaves; what is to be named.
     pub(crate) fn commit(self, place: &Path, leaves: u64) -> Named {
@@ -90,19 +89,33 @@ impl Crime {
                 let length = reader.count_for_test(&format!("SELECT length(data) FROM event WHERE position = {event}")).unwrap();
                 let at = random_below(length as usize).unwrap() + 1;
                 let flipped = format!("char(unicode(substr(data, {at}, 1)) + 1)");
-                (format!("UPDATE event SET data = substr(data, 1, {at} - 1) || {flipped} || substr(data, {at} + 1) WHERE position = {event}"), named)
+                (
+                    format!(
+                        "UPDATE event SET data = substr(data, 1, {at} - 1) || {flipped} || substr(data, {at} + 1) WHERE position = {event}"
+                    ),
+                    named,
+                )
             }
             OtherKind => (format!("UPDATE event SET kind = kind || 'x' WHERE position = {event}"), named),
             Redate => {
                 let by = random_below(1_000_000_000).unwrap() + 1;
                 (format!("UPDATE event SET at = at - {by} WHERE position = {event}"), named)
             }
-            OtherCertificate => (format!("UPDATE event SET certificate_id = COALESCE(certificate_id, 0) + 1 WHERE position = {event}"), named),
+            OtherCertificate => {
+                (format!("UPDATE event SET certificate_id = COALESCE(certificate_id, 0) + 1 WHERE position = {event}"), named)
+            }
             DropEvent => (format!("DELETE FROM event WHERE position = {event}"), named),
-            SwapEvents => both(format!("UPDATE event SET position = -1 WHERE position = {event}; UPDATE event SET position = {event} \
-                WHERE position = {second}; UPDATE event SET position = {second} WHERE position = -1")),
-            DuplicateEvent => (format!("UPDATE event SET (at, kind, certificate_id, application_id, data) = (SELECT e.at, e.kind, e.certificate_id, \
-                e.application_id, e.data || ' ' FROM event AS e WHERE e.position = {second}) WHERE position = {event}"), named),
+            SwapEvents => both(format!(
+                "UPDATE event SET position = -1 WHERE position = {event}; UPDATE event SET position = {event} \
+                WHERE position = {second}; UPDATE event SET position = {second} WHERE position = -1"
+            )),
+            DuplicateEvent => (
+                format!(
+                    "UPDATE event SET (at, kind, certificate_id, application_id, data) = (SELECT e.at, e.kind, e.certificate_id, \
+                e.application_id, e.data || ' ' FROM event AS e WHERE e.position = {second}) WHERE position = {event}"
+                ),
+                named,
+            ),
             FlipCommitment => {
                 let mut commitment = reader.log_commitments(leaf, 1).unwrap()[0];
                 commitment[random_below(32).unwrap()] ^= 1 << random_below(8).unwrap();
@@ -116,38 +129,70 @@ impl Crime {
                 (format!("UPDATE log_leaf SET salt = x'{salt}', commitment = x'{commitment}' WHERE leaf = {leaf}"), named)
             }
             DropLeaf => (format!("DELETE FROM log_leaf WHERE leaf = {leaf}"), named),
-            SwapLeaves => both(format!("UPDATE log_leaf SET leaf = -1 WHERE leaf = {leaf}; UPDATE log_leaf SET leaf = {leaf} \
-                WHERE leaf = {other}; UPDATE log_leaf SET leaf = {other} WHERE leaf = -1")),
-            DuplicateLeaf => (format!("INSERT INTO log_leaf (leaf, position, salt, commitment) SELECT {leaves}, -1, salt, commitment FROM log_leaf \
-                WHERE leaf = {leaf}"), Named::Leaf(leaves)),
+            SwapLeaves => both(format!(
+                "UPDATE log_leaf SET leaf = -1 WHERE leaf = {leaf}; UPDATE log_leaf SET leaf = {leaf} \
+                WHERE leaf = {other}; UPDATE log_leaf SET leaf = {other} WHERE leaf = -1"
+            )),
+            DuplicateLeaf => (
+                format!(
+                    "INSERT INTO log_leaf (leaf, position, salt, commitment) SELECT {leaves}, -1, salt, commitment FROM log_leaf \
+                WHERE leaf = {leaf}"
+                ),
+                Named::Leaf(leaves),
+            ),
             TruncateLeaves => (format!("DELETE FROM log_leaf WHERE leaf >= {leaf}"), named),
             TruncateLog => {
                 let root = audit_root(&reader, leaf);
-                (format!("DELETE FROM log_leaf WHERE leaf >= {leaf}; DELETE FROM event WHERE position > {leaf}; DELETE FROM notice WHERE event_position > {leaf}; \
+                (
+                    format!(
+                        "DELETE FROM log_leaf WHERE leaf >= {leaf}; DELETE FROM event WHERE position > {leaf}; DELETE FROM notice WHERE event_position > {leaf}; \
                     UPDATE event_counter SET position = {leaf}; \
-                    UPDATE log_head SET size = {leaf}, root = x'{root}', position = {leaf}, note_size = 0, note_position = 0, note = NULL, noted_at = NULL"), named)
+                    UPDATE log_head SET size = {leaf}, root = x'{root}', position = {leaf}, note_size = 0, note_position = 0, note = NULL, noted_at = NULL"
+                    ),
+                    named,
+                )
             }
-            CallPurged => (format!("UPDATE log_leaf SET position = NULL, salt = NULL, absent = 1 WHERE leaf = {leaf}; DELETE FROM event WHERE position = {event}"), named),
-            CallLost => (format!("UPDATE log_leaf SET position = NULL, salt = NULL, absent = 2 WHERE leaf = {leaf}; DELETE FROM event WHERE position = {event}"), named),
+            CallPurged => (
+                format!(
+                    "UPDATE log_leaf SET position = NULL, salt = NULL, absent = 1 WHERE leaf = {leaf}; DELETE FROM event WHERE position = {event}"
+                ),
+                named,
+            ),
+            CallLost => (
+                format!(
+                    "UPDATE log_leaf SET position = NULL, salt = NULL, absent = 2 WHERE leaf = {leaf}; DELETE FROM event WHERE position = {event}"
+                ),
+                named,
+            ),
             FlipTile => {
                 let mut hashes = reader.log_tile(1, 0).unwrap().unwrap();
                 let at = random_below(hashes.len()).unwrap();
                 hashes[at] ^= 0x40;
-                (format!("UPDATE log_tile SET hashes = x'{}' WHERE level = 1", hex::encode(hashes)), Named::Place(vec!["log_tile 1/0".to_owned()]))
+                (
+                    format!("UPDATE log_tile SET hashes = x'{}' WHERE level = 1", hex::encode(hashes)),
+                    Named::Place(vec!["log_tile 1/0".to_owned()]),
+                )
             }
             DropTile => ("DELETE FROM log_tile WHERE level = 1".to_owned(), Named::Place(vec!["log_tile 1/0".to_owned()])),
             FlipRoot => head("root = randomblob(32)"),
             OtherPosition => head("position = position - 1"),
             FlipNote => {
                 let at = random_below(100).unwrap() + 1;
-                let statement = format!("note = substr(note, 1, {at} - 1) || char((unicode(substr(note, {at}, 1)) + 1) % 127) || substr(note, {at} + 1)");
+                let statement = format!(
+                    "note = substr(note, 1, {at} - 1) || char((unicode(substr(note, {at}, 1)) + 1) % 127) || substr(note, {at} + 1)"
+                );
                 (head(&statement).0, Named::Place(vec![noted]))
             }
             ReviveCertificate => {
                 let revoked = "(SELECT id FROM certificate WHERE state = 3 ORDER BY random() LIMIT 1)";
-                let certificate = reader.count_for_test(&format!("SELECT MIN(id) FROM certificate WHERE state = 3 AND id IN {revoked}")).unwrap();
-                (format!("UPDATE certificate SET state = 4, reason = NULL, revoked_at = NULL, invalidity_at = NULL WHERE id = {certificate}"),
-                    Named::Place(vec![format!("certificate {certificate}")]))
+                let certificate =
+                    reader.count_for_test(&format!("SELECT MIN(id) FROM certificate WHERE state = 3 AND id IN {revoked}")).unwrap();
+                (
+                    format!(
+                        "UPDATE certificate SET state = 4, reason = NULL, revoked_at = NULL, invalidity_at = NULL WHERE id = {certificate}"
+                    ),
+                    Named::Place(vec![format!("certificate {certificate}")]),
+                )
             }
             _ => unreachable!("{self:?} is done to files"),
         };
@@ -161,7 +206,12 @@ impl Crime {
         let published = || Named::Place(vec!["the checkpoint in the tile directory".to_owned()]);
         let files = files(&log.join("tile"));
         let file = &files[random_below(files.len()).unwrap()];
-        let other = files.iter().cycle().skip(random_below(files.len()).unwrap()).find(|other| fs::read(other).unwrap() != fs::read(file).unwrap()).unwrap();
+        let other = files
+            .iter()
+            .cycle()
+            .skip(random_below(files.len()).unwrap())
+            .find(|other| fs::read(other).unwrap() != fs::read(file).unwrap())
+            .unwrap();
         let name = |file: &PathBuf| file.strip_prefix(log).unwrap().display().to_string();
         let mut octets = fs::read(file).unwrap();
         match self {
@@ -178,10 +228,15 @@ impl Crime {
             DropFile => {
                 // Narrower forms that a wider one has replaced need not be there.
                 let current = fs::read_to_string(&checkpoint).unwrap().lines().nth(1).unwrap().parse::<u64>().unwrap();
-                let needed: Vec<&PathBuf> = files.iter().filter(|file| {
-                    let name = name(file);
-                    !name.contains(".p/") || name.ends_with(&format!(".p/{}", current % 256)) || name.starts_with("tile/1/") && name.ends_with(&format!(".p/{}", current / 256))
-                }).collect();
+                let needed: Vec<&PathBuf> = files
+                    .iter()
+                    .filter(|file| {
+                        let name = name(file);
+                        !name.contains(".p/")
+                            || name.ends_with(&format!(".p/{}", current % 256))
+                            || name.starts_with("tile/1/") && name.ends_with(&format!(".p/{}", current / 256))
+                    })
+                    .collect();
                 let file = needed[random_below(needed.len()).unwrap()];
                 fs::remove_file(file).unwrap();
                 return Named::Place(vec![name(file)]);
@@ -222,7 +277,8 @@ fn content(reader: &Reader, leaf: u64) -> String {
         .log_records(leaf, 1, |record| -> Result<(), StoreFault> {
             let LeafContent::Present { event, .. } = record.content else { panic!("it is absent") };
             let (application, certificate) = (event.application.map(|id| id.0), event.certificate.map(|id| id.0));
-            Content { application, at: event.at, certificate, data: event.data, kind: event.kind, position: event.position.0 }.write(&mut text);
+            Content { application, at: event.at, certificate, data: event.data, kind: event.kind, position: event.position.0 }
+                .write(&mut text);
             Ok(())
         })
         .unwrap();

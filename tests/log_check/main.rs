@@ -37,7 +37,8 @@ impl Scene {
             if number % 5 == 0 {
                 let first = &enrolled.certificates[0];
                 let target = Target::certificate(&first.serial, first.kind);
-                let action = OperatorAction::Revoke { target, reason: Reason::KeyCompromise, invalid_since: None, ticket: "test".to_owned() };
+                let action =
+                    OperatorAction::Revoke { target, reason: Reason::KeyCompromise, invalid_since: None, ticket: "test".to_owned() };
                 administrator.instruct(&action).unwrap();
             }
         }
@@ -128,7 +129,8 @@ fn on_postgres_too() {
     let (code, report) = scene.check(&scene.installation.place());
     assert_eq!((code, report["findings_total"].as_u64()), (Some(0), Some(0)), "{report:#}");
     let leaf = scene.leaves / 2;
-    schema::testing::tamper_with(&scene.installation.store_url(), &format!("UPDATE event SET at = at + 1 WHERE position = {}", leaf + 1)).unwrap();
+    schema::testing::tamper_with(&scene.installation.store_url(), &format!("UPDATE event SET at = at + 1 WHERE position = {}", leaf + 1))
+        .unwrap();
     let (code, report) = scene.check(&scene.installation.place());
     assert_eq!((code, &report["findings"][0]["leaf"]), (Some(10), &Value::from(leaf)), "{report:#}");
 }

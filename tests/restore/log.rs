@@ -50,7 +50,7 @@ fn a_tree_that_the_store_does_not_lead_to_and_another_logs_are_refused() {
     let backup = Backup::of_running(&installation);
     story.goes_on_after_the_backup(&installation);
     process.stop();
-    let kept = installation.scratch().join("kept");
+    let kept = installation.scratch().join("kept-tiles");
     copy(&tiles(&installation), &kept);
     backup.restore(&installation);
     let process = serve(&installation);
@@ -64,7 +64,9 @@ fn a_tree_that_the_store_does_not_lead_to_and_another_logs_are_refused() {
     // A byte of an entry that the store has forgotten.
     let entries = fs::read_dir(tiles(&installation).join("tile/entries")).unwrap().map(|entry| entry.unwrap().path());
     let mut damaged = 0;
-    for file in entries.flat_map(|path| if path.is_dir() { fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect() } else { vec![path] }) {
+    for file in entries
+        .flat_map(|path| if path.is_dir() { fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect() } else { vec![path] })
+    {
         let mut octets = fs::read(&file).unwrap();
         *octets.last_mut().unwrap() ^= 1;
         fs::write(&file, octets).unwrap();
@@ -106,9 +108,9 @@ fn where_nobody_has_the_leaves_another_log_goes_on() {
     process.stop();
     installation.set("log.origin", "ra.test/second-log");
     installation.set("log.directory", "second-log");
-    let process = serve(&installation);
     let report = installation.json(&["restore", "reconcile", "--new-log"]);
     assert_eq!(report["reconciled"], true, "{report}");
+    let process = serve(&installation);
     open_again(&installation, &story);
     let shown = installation.json(&["log", "show"]);
     assert_eq!(shown["origin"], "ra.test/second-log");

@@ -68,13 +68,17 @@ on_each_database! {
 fn what_the_page_says_of_files_is_what_is_written() {
     let installation = installation(Store::Sqlite);
     let process = serve(&installation);
-    until("a file is written", || installation.place().join("high-water.json").exists().then_some(()));
-    let content: serde_json::Value = serde_json::from_str(&installation.text("high-water.json")).unwrap();
+    let content = until("a file is written, with the log as it was signed", || {
+        let text = std::fs::read_to_string(installation.place().join("high-water.json")).ok()?;
+        let content: serde_json::Value = serde_json::from_str(&text).unwrap();
+        content["high_water"]["mark"]["log"].is_object().then_some(content)
+    });
     let shown = PAGE.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
     let shown: serde_json::Value = serde_json::from_str(shown).unwrap();
     let members = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(members(&content), members(&shown));
     assert_eq!(members(&content["high_water"]), members(&shown["high_water"]));
     assert_eq!(members(&content["high_water"]["mark"]), members(&shown["high_water"]["mark"]));
+    assert_eq!(members(&content["high_water"]["mark"]["log"]), members(&shown["high_water"]["mark"]["log"]));
     drop(process);
 }

@@ -100,7 +100,13 @@ fn table_of(name: String, mut columns: Vec<(Column, i64)>, references: &BTreeSet
     }
     let refers_to_itself = |column: &str| references.contains(&(name.clone(), name.clone(), column.to_owned()));
     let to_itself = (0..columns.len()).filter(|place| refers_to_itself(&columns[*place].0.name)).collect();
-    Ok(Table { columns: columns.into_iter().map(|(column, _)| column).collect(), key, to_itself, has_rows: MADE_WITH_A_ROW.contains(&name.as_str()), name })
+    Ok(Table {
+        columns: columns.into_iter().map(|(column, _)| column).collect(),
+        key,
+        to_itself,
+        has_rows: MADE_WITH_A_ROW.contains(&name.as_str()),
+        name,
+    })
 }
 
 fn kind_of(word: &str) -> Result<Kind, StoreFault> {

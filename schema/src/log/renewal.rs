@@ -7,8 +7,8 @@ use super::{LogIdentity, LogNote, head::head};
 use crate::codes;
 use crate::event::{EventKind, NewEvent};
 use crate::fault::StoreFault;
-use crate::transaction::Transaction;
 use crate::sql::sql;
+use crate::transaction::Transaction;
 
 impl Transaction<'_> {
     /// The log ends, and another goes on with its leaves under another name: where leaves were signed that nobody has any more, what would

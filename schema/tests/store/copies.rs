@@ -2,9 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use ca_core::issuer::CaKeyId;
 use schema::copy::{CopyFailure, CopyRefusal, Side, StoreCopy};
 use schema::testing::{Sample, TestDatabase, add_ca_keys, execute_on, moment};
-use ca_core::issuer::CaKeyId;
 use schema::{Database, OpenOptions, StoreFault, Writer};
 use tempfile::TempDir;
 
@@ -52,13 +52,19 @@ fn fill(store: &TestDatabase) {
     let instruction = |number: u8, approved_by: &str| {
         let digest = hex::encode([number; 32]);
         let octets = if store.is_postgres() { format!("'\\x{digest}'") } else { format!("x'{digest}'") };
-        format!("INSERT INTO instruction (id, digest, form, message, received_at, approved_by) VALUES ({number}, {octets}, 1, {octets}, 1, {approved_by});")
+        format!(
+            "INSERT INTO instruction (id, digest, form, message, received_at, approved_by) VALUES ({number}, {octets}, 1, {octets}, 1, {approved_by});"
+        )
     };
     let last = "INSERT INTO lookup (id, verifier, purpose, question, found, at) VALUES (77, 'v', 'p', 'q', 0, 1); DELETE FROM lookup WHERE id = 77;";
     let statements = [instruction(1, "NULL"), instruction(2, "NULL"), "UPDATE instruction SET approved_by = 2 WHERE id = 1;".to_owned()];
     store.execute(&format!("{} {last}", statements.concat())).unwrap();
     if store.is_postgres() {
-        store.execute("SELECT setval(pg_get_serial_sequence('lookup', 'id'), 77); SELECT setval(pg_get_serial_sequence('instruction', 'id'), 2)").unwrap();
+        store
+            .execute(
+                "SELECT setval(pg_get_serial_sequence('lookup', 'id'), 77); SELECT setval(pg_get_serial_sequence('instruction', 'id'), 2)",
+            )
+            .unwrap();
     }
 }
 

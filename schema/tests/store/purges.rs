@@ -1,7 +1,7 @@
 //! Purging: of lives that are long over nothing personal is left, and the log keeps its commitments.
 
-use chrono::{DateTime, TimeDelta, Utc};
 use ca_core::application::ApplicationId;
+use chrono::{DateTime, TimeDelta, Utc};
 use schema::log::LeafContent;
 use schema::purge::Purged;
 use schema::testing::{Sample, TestDatabase, add_ca_keys, jpki, moment};

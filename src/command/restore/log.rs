@@ -145,7 +145,10 @@ impl NewLog {
         let former = head.identity.as_ref().ok_or_else(|| Failure::refused("there is no log that could go on in another"))?;
         let key = log_key(&installation.settings)?;
         if former.origin == key.origin() {
-            return Err(Failure::settings(format!("log.origin is that of the log that cannot go on, {}: give the new one another", former.origin)));
+            return Err(Failure::settings(format!(
+                "log.origin is that of the log that cannot go on, {}: give the new one another",
+                former.origin
+            )));
         }
         let directory = tile_directory(&installation.settings);
         if !matches!(directory.checkpoint(), Ok(None)) {

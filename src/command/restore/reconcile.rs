@@ -52,7 +52,15 @@ pub(super) fn run(arguments: &Reconcile, output: Output) -> Result<(), Failure> 
     report.objections.extend(log_objection(&installation, log.as_ref(), arguments.accept_log)?);
     report.log = log.as_ref().map(|log| LogReport { stored: log.stored(), published: log.published(), adopted: 0 });
     let role = ca_role(&installation, Vec::new(), Arc::new(NoSteps), None)?;
-    let work = Work { installation: &installation, role: &role, lists: &lists, log: log.as_ref(), renewed: renewed.as_ref(), arguments, bar: &bar };
+    let work = Work {
+        installation: &installation,
+        role: &role,
+        lists: &lists,
+        log: log.as_ref(),
+        renewed: renewed.as_ref(),
+        arguments,
+        bar: &bar,
+    };
     let done = if arguments.dry_run { work.put_back_all(&mut report) } else { work.under_lead(&mut report) };
     bar.finish_and_clear();
     output.print(&report.json(), |_| report.text())?;
@@ -292,7 +300,8 @@ fn objections(installation: &Installation, lists: &Lists) -> Result<Vec<String>,
 /// What speaks against going on with the log: that more of it was signed than was found, or may have been.
 fn log_objection(installation: &Installation, log: Option<&FoundLog>, is_accepted: bool) -> Result<Option<String>, Failure> {
     let Some(log) = log else { return Ok(None) };
-    let signed = published_before(installation)?.and_then(|mark| mark.log).filter(|signed| log.is_called(&signed.origin)).map(|log| log.size);
+    let signed =
+        published_before(installation)?.and_then(|mark| mark.log).filter(|signed| log.is_called(&signed.origin)).map(|log| log.size);
     let is_later = log.published().is_some_and(|published| published > log.stored());
     Ok(match signed {
         Some(signed) if signed > log.size() => Some(format!(
