@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use audit_log::WitnessVerifier;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,9 @@ pub enum LogSettingsRefusal {
     /// A witness's address.
     #[error("witnesses: {0}: begins with https:// or http://, has a host, and https:// needs ca_file")]
     Url(String),
+    /// A witness's key.
+    #[error("witnesses: {0}: key: no verifier key of a witness, NAME+ID+KEY of signature type 0x04")]
+    Key(String),
     /// A witness named twice.
     #[error("witnesses: {0} is named twice")]
     Twice(String),
@@ -79,7 +83,7 @@ pub enum LogSettingsRefusal {
 const MOST_WITNESSES: usize = 8;
 
 impl LogSettings {
-    /// Checks each setting but the witnesses' keys, which are read when they are needed.
+    /// Checks each setting.
     pub fn check(&self) -> Result<(), LogSettingsRefusal> {
         // The lag stops issuance: below a few seconds each busy moment would, and past a day nobody could call it evidence.
         let ranges =
@@ -101,6 +105,9 @@ impl LogSettings {
         for (index, witness) in self.witnesses.iter().enumerate() {
             if !witness.has_address() {
                 return Err(LogSettingsRefusal::Url(witness.url.clone()));
+            }
+            if WitnessVerifier::parse(&witness.key).is_err() {
+                return Err(LogSettingsRefusal::Key(witness.url.clone()));
             }
             if self.witnesses.iter().take(index).any(|other| other.url == witness.url || other.key == witness.key) {
                 return Err(LogSettingsRefusal::Twice(witness.url.clone()));
@@ -138,10 +145,17 @@ pub fn is_origin(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use ca_core::digest::Sha256Digest;
+
     use super::*;
 
     fn witness(url: &str) -> WitnessSettings {
-        WitnessSettings { url: url.to_owned(), key: format!("witness+{url}"), ca_file: None }
+        let key = [&[4; 1], Sha256Digest::of(url.as_bytes()).0.as_slice()].concat();
+        let id = Sha256Digest::of(&[b"w\n", key.as_slice()].concat()).0;
+        let key = format!("w+{}+{}", hex::encode(&id[..4]), STANDARD.encode(key));
+        WitnessSettings { url: url.to_owned(), key, ca_file: None }
     }
 
     #[test]
@@ -163,6 +177,8 @@ mod tests {
             assert_eq!(with(vec![witness(wrong)]), Err(LogSettingsRefusal::Url(wrong.to_owned())));
         }
         assert_eq!(with(vec![witness("http://w"), witness("http://w")]), Err(LogSettingsRefusal::Twice("http://w".to_owned())));
+        let other_key = WitnessSettings { key: "w+00000000+BAAA".to_owned(), ..witness("http://w") };
+        assert_eq!(with(vec![other_key]), Err(LogSettingsRefusal::Key("http://w".to_owned())));
         assert_eq!(with((0..9).map(|number| witness(&format!("http://w{number}"))).collect()), Err(LogSettingsRefusal::TooMany));
     }
 
