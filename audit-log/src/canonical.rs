@@ -156,7 +156,8 @@ pub fn canonical_text(value: &Value) -> Option<String> {
     has_integers_only(value).then(|| value.to_string())
 }
 
-fn has_integers_only(value: &Value) -> bool {
+/// Whether all numbers in it are integers that can be written again as they were read.
+pub(crate) fn has_integers_only(value: &Value) -> bool {
     match value {
         Value::Number(number) => number.is_i64() || number.is_u64(),
         Value::Array(values) => values.iter().all(has_integers_only),

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::canonical::{Content, canonical_text};
+use crate::canonical::{Content, canonical_text, has_integers_only};
 use crate::hash::sha256;
 use crate::note::{LogVerifier, NoteRefusal, SignedCheckpoint, WitnessVerifier};
 use crate::tlog_proof::{TlogProof, TlogProofRefusal};
@@ -189,6 +189,9 @@ impl Receipt {
         let receipt: Self = serde_json::from_str(text).map_err(|error| ReceiptRefusal::Malformed(error.to_string()))?;
         if receipt.type_ != RECEIPT_TYPE {
             return Err(ReceiptRefusal::Malformed("another type".to_owned()));
+        }
+        if !receipt.entries.iter().all(|entry| has_integers_only(&entry.content)) {
+            return Err(ReceiptRefusal::Malformed("a number that is no integer".to_owned()));
         }
         Ok(receipt)
     }

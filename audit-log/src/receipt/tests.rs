@@ -157,6 +157,11 @@ fn another_form_is_no_receipt() {
     ] {
         assert!(other(change).is_err());
     }
+    // Integers beyond 64 bits would be read as fractions, and written otherwise.
+    for number in ["0.5", "1e3", "88888888888888888888888888"] {
+        let text = good.to_string().replacen(r#""position":103"#, &format!(r#""position":{number}"#), 1);
+        assert!(text.contains(number) && matches!(Receipt::parse(&text), Err(ReceiptRefusal::Malformed(_))));
+    }
     assert!(matches!(Receipt::parse(&" ".repeat(MAX_RECEIPT + 1)), Err(ReceiptRefusal::Malformed(_))));
     // Nobody is told what the other leaves say.
     let text = serde_json::to_string(&story.receipt).unwrap();
