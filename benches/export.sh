@@ -10,18 +10,20 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 database=${1:-sqlite}
 events=${EVENTS:-1000000}
 features=testing
+store=sqlite://tsunagi.sqlite
 url=sqlite://$home/pki/tsunagi.sqlite
 if [ "$database" = postgres ]; then
     with_postgres "$@"
     features=testing,postgres
     psql -q "$TSUNAGI_TEST_POSTGRES" -c 'CREATE DATABASE export'
     url=$(sed -E 's#/[^/?]*(\?|$)#/export\1#' <<<"$TSUNAGI_TEST_POSTGRES")
+    store=$url
 fi
 (cd "$root" && cargo build --release --locked --quiet -p schema --features "$features" --example population --example log_population)
 examples=${CARGO_TARGET_DIR:-$root/target}/release/examples
 
 machine
-prepare "$url"
+prepare "$store"
 "$examples/population" --url "$url" --certificates $((events / 4)) --revoked 0 >/dev/null 2>"$home/population.log"
 "$examples/log_population" --url "$url" --events "$events" 2>"$home/events.log"
 begun=$SECONDS

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::octets::{file_hash, octets, optional_octets};
+use super::octets::{base64_octets, file_hash, optional_octets};
 
 /// The most octets of one line: a card's message is far smaller.
 const LINE_OCTETS: u64 = 4 << 20;
@@ -23,7 +23,7 @@ pub struct Evidence {
     #[serde(with = "file_hash")]
     pub sha256: [u8; 32],
     /// The card's message: CMS SignedData in DER.
-    #[serde(with = "octets")]
+    #[serde(with = "base64_octets")]
     pub cms: Vec<u8>,
     /// The card's authentication certificate in DER, as the back office gave it.
     #[serde(default, with = "optional_octets", skip_serializing_if = "Option::is_none")]

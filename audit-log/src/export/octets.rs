@@ -52,7 +52,7 @@ pub(super) mod file_hash {
 }
 
 /// Octets of any number: base64.
-pub(super) mod octets {
+pub(super) mod base64_octets {
     use super::{Deserialize, Deserializer, Engine, STANDARD, Serializer};
     use serde::de::Error as _;
 

@@ -192,6 +192,8 @@ impl Partial {
             self.hash.update(&piece[..read]);
             self.octets += read as u64;
         }
+        // A connection whose answer was read to its end serves the next file as well.
+        let _ = octets.read(&mut piece[..1]);
         Ok(Ok(()))
     }
 }
