@@ -324,8 +324,8 @@ fn change_consistently(victim: &Victim, dice: &mut Dice, _: &Scenery) -> Expecte
 /// The largest aligned subtree of a range that a leaf lies in.
 fn subtree_of(leaf: u64, range: &Range<u64>) -> (u64, u64) {
     let widths = (0..17).map(|level| 1_u64 << level);
-    let around = widths.map(|width| (leaf / width * width, width));
-    around.filter(|(first, width)| *first >= range.start && first + width <= range.end).last().unwrap()
+    let mut around = widths.map(|width| (leaf / width * width, width));
+    around.rfind(|(first, width)| *first >= range.start && first + width <= range.end).unwrap()
 }
 
 fn pick(below: usize, dice: &mut Dice) -> usize {
