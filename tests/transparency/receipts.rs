@@ -224,7 +224,7 @@ pub(crate) fn hold_when_everything_else_was_purged(store: Store) {
         std::thread::sleep(Duration::from_millis(200));
         installation.apply(&installation.card());
         let mark: Value = serde_json::from_str(&installation.text("high-water.json")).ok()?;
-        (mark["position"].as_i64() > of_the_issuance).then_some(())
+        (mark["high_water"]["mark"]["position"].as_i64() > of_the_issuance).then_some(())
     });
     installation.stop();
     // As if it had been twenty years ago.
