@@ -127,7 +127,7 @@ impl Exporter {
     /// The tree as it is stored.
     fn tree(&self) -> impl TileSource + '_ {
         StoredTiles::new(
-            |first, count| self.reader.log_commitments(first, u32::try_from(count).unwrap_or(u32::MAX)),
+            |first, count| self.reader.log_commitments(first, count),
             |level, number| self.reader.log_tile(level, number),
         )
     }
