@@ -44,7 +44,8 @@ where
     }
 
     fn commitments(&self, first: u64, count: usize) -> Result<Vec<Commitment>, TileFault> {
-        let found = (self.commitments)(first, u32::try_from(count).unwrap_or(u32::MAX)).map_err(|fault| TileFault::Source(Box::new(fault)))?;
+        let found =
+            (self.commitments)(first, u32::try_from(count).unwrap_or(u32::MAX)).map_err(|fault| TileFault::Source(Box::new(fault)))?;
         if found.len() != count {
             let width = u16::try_from(count).unwrap_or(u16::MAX);
             return Err(TileFault::Absent(TilePath { kind: TileKind::Entries, number: first / TILE_WIDTH, width }));
