@@ -126,9 +126,6 @@ impl Exporter {
 
     /// The tree as it is stored.
     fn tree(&self) -> impl TileSource + '_ {
-        StoredTiles::new(
-            |first, count| self.reader.log_commitments(first, count),
-            |level, number| self.reader.log_tile(level, number),
-        )
+        StoredTiles::new(|first, count| self.reader.log_commitments(first, count), |level, number| self.reader.log_tile(level, number))
     }
 }
