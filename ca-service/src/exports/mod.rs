@@ -24,6 +24,8 @@ use schema::{Reader, StoreFault, Wake, Writer};
 pub use self::fault::{Defect, ExportFault};
 pub use self::settings::{AuditSettings, AuditSettingsRefusal};
 
+/// How long new work is let wait at least.
+const LEISURE: Duration = Duration::from_millis(100);
 /// How often exports are looked for where no commit tells of one.
 const POLL: Duration = Duration::from_millis(500);
 /// How long the work waits before it tries again what failed.
@@ -78,7 +80,11 @@ impl Exporter {
             };
             match worked {
                 Ok(true) => {}
-                Ok(false) => self.wake.wait_for_commit(seen, POLL),
+                Ok(false) => {
+                    // While much is issued there is a commit each few milliseconds: nobody waits for an export that impatiently.
+                    thread::sleep(LEISURE);
+                    self.wake.wait_for_commit(seen, POLL);
+                }
                 Err(ExportFault::Store(StoreFault::Fenced(_))) => {
                     tracing::warn!("another process has taken the lead, and prepares exports")
                 }
