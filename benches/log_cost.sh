@@ -8,6 +8,9 @@
 
 leaves() { "$program" log show --settings "$home/pki" --output json | python3 -c 'import json, sys; print(json.load(sys.stdin)["size"])'; }
 
+# The processor time that the server has used, in hundredths of a second.
+used() { awk -v ticks="$(getconf CLK_TCK)" '{ sub(/^.*\) /, ""); printf "%d", ($12 + $13) * 100 / ticks }' "/proc/${servers[0]}/stat"; }
+
 # Until nothing waits for the log any more.
 is_quiet() {
     local before after
@@ -19,23 +22,24 @@ is_quiet() {
 
 # turn NAME ARGUMENT...: one measurement, with the environment as it is.
 turn() {
-    local name=$1 before after
+    local name=$1 before after begun ended
     shift
     serve "$name"
     await_ready
     await 120 is_quiet
     before=$(leaves)
+    begun=$(used)
     "$program" sandbox load --installation "$home/pki" --sandbox "$home/sandbox" --applications "${APPLICATIONS:-3000}" \
         --clients 64 --output json "$@" >"$home/load.json"
+    ended=$(used)
     after=$(leaves)
-    python3 - "$name" "$before" "$after" "$home/load.json" <<'PYTHON'
+    python3 - "$name" "$before" "$after" "$begun" "$ended" "$home/load.json" <<'PYTHON'
 import json, sys
-name, before, after, report = sys.argv[1:]
+name, before, after, begun, ended, report = sys.argv[1:]
 step = json.load(open(report))["steps"][0]
 print(f"{name:<12} {step['certificates_per_second']:8.1f} certificates/s   p50 {step['p50_ms']:6.1f} ms   p99 {step['p99_ms']:6.1f} ms   "
-      f"{step['seconds']:5.2f} s   errors {step['errors'] or 'none'}   leaves {int(after) - int(before)}", flush=True)
+      f"processor {(int(ended) - int(begun)) * 10 / step['issued']:.2f} ms an application   errors {step['errors'] or 'none'}   leaves {int(after) - int(before)}", flush=True)
 PYTHON
-    report_servers | head -n 1
     kill "${servers[@]}"
     wait "${servers[@]}" 2>/dev/null || true
     servers=()
