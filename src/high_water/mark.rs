@@ -30,7 +30,7 @@ pub(crate) struct Mark {
     pub(crate) crl_numbers: BTreeMap<String, u64>,
     /// The issuance log as it was last signed; unknown in files of older programs, and before the first signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) log: Option<SignedLog>,
+    pub(crate) log: Option<Box<SignedLog>>,
     /// When it was looked at.
     pub(crate) at: DateTime<Utc>,
 }
@@ -49,12 +49,12 @@ pub(crate) struct SignedLog {
 
 impl SignedLog {
     /// That of the store.
-    pub(crate) fn of_store(reader: &Reader) -> Result<Option<Self>, StoreFault> {
+    pub(crate) fn of_store(reader: &Reader) -> Result<Option<Box<Self>>, StoreFault> {
         let note = reader.log_head()?.note;
         // Origin, size, root: the first three lines of a checkpoint (C2SP tlog-checkpoint).
         Ok(note.and_then(|note| {
             let mut lines = note.text.lines();
-            Some(Self { origin: lines.next()?.to_owned(), size: note.size, root: lines.nth(1)?.to_owned() })
+            Some(Box::new(Self { origin: lines.next()?.to_owned(), size: note.size, root: lines.nth(1)?.to_owned() }))
         }))
     }
 
@@ -112,7 +112,7 @@ impl Mark {
         if self.position < reached.position {
             return Some(format!("its last event is {} and was {}", self.position, reached.position));
         }
-        if let Some(why) = reached.log.as_ref().and_then(|reached| SignedLog::below(self.log.as_ref(), reached)) {
+        if let Some(why) = reached.log.as_deref().and_then(|reached| SignedLog::below(self.log.as_deref(), reached)) {
             return Some(why);
         }
         let lower = |(label, number): (&String, &u64)| match self.crl_numbers.get(label) {
@@ -136,7 +136,7 @@ impl Mark {
         if (higher.epoch, higher.position) == (lower.epoch, lower.position) {
             higher.event = higher.event.or(lower.event);
         }
-        let size = |log: &Option<SignedLog>| log.as_ref().map_or(0, |log| log.size);
+        let size = |log: &Option<Box<SignedLog>>| log.as_ref().map_or(0, |log| log.size);
         if size(&lower.log) > size(&higher.log) {
             higher.log = lower.log;
         }
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_log_that_was_signed_larger_or_with_another_root_went_back() {
         let with = |size: u64, root: &str| Mark {
-            log: Some(SignedLog { origin: "log".to_owned(), size, root: root.to_owned() }),
+            log: Some(Box::new(SignedLog { origin: "log".to_owned(), size, root: root.to_owned() })),
             ..mark(1, 7, 3)
         };
         assert_eq!(with(5, "a").below(&with(5, "a")), None);

@@ -123,7 +123,7 @@ impl Crime {
             }
             Resalt => (format!("UPDATE log_leaf SET salt = randomblob(32) WHERE leaf = {leaf}"), named),
             ResaltWell => {
-                let salt = Salt::draw(1).unwrap()[0].clone();
+                let salt = Salt::draw(1).unwrap()[0];
                 let commitment = Commitment::of(&salt, &content(&reader, leaf)).0;
                 let (salt, commitment) = (hex::encode(salt.0), hex::encode(commitment));
                 (format!("UPDATE log_leaf SET salt = x'{salt}', commitment = x'{commitment}' WHERE leaf = {leaf}"), named)
