@@ -15,9 +15,9 @@ use ca_core::refusal::Refusal;
 pub use catalogue::{CATALOGUE, Entry, Group};
 pub(crate) use document::{ProblemCode, ProblemDocument};
 pub(crate) use responses::{
-    ApplicationProblems, CardEventProblems, ChallengeProblems, CommandProblems, CommandResultProblems, ExportFileProblems, FigureProblems, HealthProblems,
-    InstructionProblems, InstructionStatusProblems, KeyCompromiseProblems, LookProblems, QuestionProblems, ReadinessProblems,
-    ReceiptProblems, StatusProblems,
+    ApplicationProblems, CardEventProblems, ChallengeProblems, CommandProblems, CommandResultProblems, ExportFileProblems, FigureProblems,
+    HealthProblems, InstructionProblems, InstructionStatusProblems, KeyCompromiseProblems, LookProblems, QuestionProblems,
+    ReadinessProblems, ReceiptProblems, StatusProblems,
 };
 
 use crate::edge::CorrelationId;
