@@ -42,11 +42,15 @@ struct Person {
     certificates: [i64; 2],
     held: [bool; 2],
     card: i64,
+    /// When the one for authentication ends.
+    ends: i64,
 }
 
 const KINDS: [&str; 2] = ["signature", "authentication"];
 const PLATFORMS: [&str; 3] = ["android", "ios", "gp-se"];
 const REASONS: [&str; 3] = ["keyCompromise", "superseded", "cessationOfOperation"];
+/// Certificates for authentication are for so long, that there is something to expire.
+const SHORT: i64 = 20_000;
 const YEAR: i64 = 365 * 86_400_000;
 
 impl Chronicle {
@@ -145,6 +149,10 @@ impl Chronicle {
         self.people[person].certificates[kind] = certificate;
         self.people[person].held[kind] = false;
         let mut data = String::with_capacity(700);
+        let ends = self.now + if kind == 1 { SHORT } else { 5 * YEAR };
+        if kind == 1 {
+            self.people[person].ends = ends;
+        }
         let octets = [self.dice.octets(), self.dice.octets(), self.dice.octets()];
         let _ = write!(
             data,
@@ -152,7 +160,7 @@ impl Chronicle {
             kind + 1,
             person + 1,
             KINDS[kind],
-            whole_seconds(self.now + 5 * YEAR),
+            whole_seconds(ends),
             whole_seconds(self.now),
             hex::encode([0x5a; 32]),
             hex::encode(octets[0]),
@@ -243,7 +251,10 @@ impl Chronicle {
     }
 
     fn expire(&mut self) {
-        let Some(person) = self.somebody().filter(|person| self.people[*person].certificates[1] != 0) else { return self.apply() };
+        // From somebody on, the next that there is.
+        let (people, first) = (self.people.len(), self.somebody().unwrap_or(0));
+        let has_ended = |person: &Person| person.certificates[1] != 0 && person.ends < self.now;
+        let Some(person) = (first..people).chain(0..first).take(64).find(|person| has_ended(&self.people[*person])) else { return self.apply() };
         let certificate = std::mem::take(&mut self.people[person].certificates[1]);
         let data = format!(
             r#"{{"by":{{"schedule":"expire"}},"ca_key":2,"holder":{},"kind":"authentication","policy":"{}","serial":"{certificate:040x}"}}"#,

@@ -32,6 +32,11 @@ impl<'a> Event<'a> {
         self.content.kind()
     }
 
+    /// Whether its time is the RA's, who heard of it, and not the CA role's, who left the record.
+    pub fn is_dated_by_ra(&self) -> bool {
+        matches!(self.kind(), "application.accepted" | "application.rejected")
+    }
+
     /// Its data, as far as `T` asks for them; `None` if they are not of that form.
     pub fn data<T: Deserialize<'a>>(&self) -> Option<T> {
         serde_json::from_str(self.content.data()).ok()
@@ -51,6 +56,11 @@ pub struct CertificateData<'a> {
     pub kind: Option<Cow<'a, str>>,
     /// Whose it is: a row number.
     pub holder: Option<u64>,
+    /// Issued: the CA key that signed it, a row number.
+    pub ca_key: Option<u64>,
+    /// Issued: its serial number, in hexadecimal digits.
+    #[serde(borrow)]
+    pub serial: Option<Cow<'a, str>>,
     /// Issued: the card certificate it hangs on, a row number.
     pub card: Option<u64>,
     /// Issued: when it ends.

@@ -12,6 +12,7 @@ mod feed;
 mod finding;
 mod part;
 mod rules;
+mod seen;
 mod sequence;
 mod settle;
 mod table;

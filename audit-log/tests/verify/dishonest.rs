@@ -18,7 +18,7 @@ fn accepted(application: i64) -> TestEvent {
 
 fn issued(application: i64, certificate: i64, holder: i64, card: i64) -> TestEvent {
     let data = format!(
-        r#"{{"application_sha256":"{application:064x}","card":{card},"holder":{holder},"kind":"signature","not_after":"2031-11-21T00:00:00Z","public_key_sha256":"{certificate:064x}"}}"#
+        r#"{{"application_sha256":"{application:064x}","ca_key":1,"card":{card},"holder":{holder},"kind":"signature","not_after":"2031-11-21T00:00:00Z","public_key_sha256":"{certificate:064x}","serial":"{certificate:x}"}}"#
     );
     event("certificate.issued", Some(application), Some(certificate), &data)
 }
@@ -29,6 +29,11 @@ fn decided(application: i64) -> TestEvent {
 
 fn change(kind: &'static str, certificate: i64, more: &str) -> TestEvent {
     event(kind, None, Some(certificate), &format!(r#"{{"by":{{"schedule":"x"}},"holder":1,"kind":"signature"{more}}}"#))
+}
+
+/// The certificate's end has come.
+fn expired() -> TestEvent {
+    later(6 * 365 * 86_400_000, change("certificate.expired", 1, ""))
 }
 
 fn card(kind: &'static str, id: &str, card: i64, more: &str) -> TestEvent {
@@ -83,7 +88,7 @@ fn an_issuance_without_an_accepted_application() {
 
 #[test]
 fn examples_for_relying_parties_need_no_application_and_are_counted() {
-    let example = event("certificate.issued", None, Some(1), r#"{"holder":9,"kind":"signature","test":"good"}"#);
+    let example = event("certificate.issued", None, Some(1), r#"{"ca_key":1,"holder":9,"kind":"signature","not_after":"2031-11-21T00:00:00Z","serial":"1","test":"good"}"#);
     let verdict = judged(vec![example]);
     clean(&verdict);
     assert_eq!(verdict.test_certificates, 1);
@@ -98,7 +103,7 @@ fn a_second_live_certificate_of_a_kind() {
     };
     found(&two(vec![]), Rule::OneLive, 4);
     clean(&two(vec![change("certificate.revoked", 1, r#","reason":"superseded""#)]));
-    clean(&two(vec![change("certificate.expired", 1, "")]));
+    clean(&two(vec![expired()]));
     // On hold counts as live.
     found(&two(vec![change("certificate.held", 1, r#","cause":"operator""#)]), Rule::OneLive, 5);
     // Neither another holder nor another kind.
@@ -124,10 +129,10 @@ fn something_that_cannot_happen_to_a_certificate() {
         vec![released("operator")],
         vec![lifted("operator")],
         vec![added("operator")],
-        vec![change("certificate.expired", 1, ""), held("operator")],
+        vec![expired(), held("operator")],
         vec![revoked(), revoked()],
-        vec![revoked(), change("certificate.expired", 1, "")],
-        vec![held("operator"), change("certificate.expired", 1, "")],
+        vec![revoked(), expired()],
+        vec![held("operator"), expired()],
         vec![held("operator"), held("operator")],
         vec![held("operator"), added("operator")],
         vec![held("operator"), lifted("operator")],
@@ -146,7 +151,7 @@ fn something_that_cannot_happen_to_a_certificate() {
         Some(1),
         r#"{"by":{"reconciliation":true},"holder":1,"kind":"signature","reason":"keyCompromise"}"#,
     );
-    clean(&then(vec![change("certificate.expired", 1, ""), put_back]));
+    clean(&then(vec![expired(), put_back]));
 }
 
 #[test]

@@ -3,13 +3,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use serde::Deserialize;
 
 use super::super::event::{CertificateData, Event};
 use super::super::finding::Rule;
+use super::super::seen::Seen;
 use super::super::table::Table;
-use super::super::unjudged::Why;
 use super::{Scene, row};
 
 /// An issuance upon an application, for whoever knows what the application asked for.
@@ -26,8 +27,31 @@ pub(in super::super) struct Issuance {
 #[derive(Debug, Default)]
 pub(super) struct Applications {
     states: Table<ApplicationState>,
-    /// What is accepted and not decided, with the digest it is called by.
-    waiting: HashMap<u32, [u8; 32]>,
+    /// What is accepted and not decided.
+    waiting: HashMap<u32, Waiting>,
+    /// Where one is judged that there is no room for.
+    nowhere: Waiting,
+    /// Messages that were accepted, keys that were certified and serial numbers that were given out: each once.
+    seen: Seen,
+}
+
+/// An application that is accepted and not decided.
+#[derive(Debug, Clone, Copy, Default)]
+struct Waiting {
+    /// The digest it is called by, if its acceptance is among the records.
+    digest: Option<[u8; 32]>,
+    /// A bit for each kind of certificate that was issued upon it.
+    kinds: u8,
+    /// For whom; 0 where nothing was issued.
+    holder: u32,
+}
+
+/// What may be there once.
+#[derive(Hash)]
+enum Once<'a> {
+    Message([u8; 32]),
+    Key([u8; 32]),
+    Serial(u64, &'a str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,10 +83,7 @@ impl Applications {
             return data.code.is_some();
         }
         let Some(number) = event.content.application() else { return false };
-        let Some(application) = row(Some(number)) else {
-            scene.unjudged.add(Rule::Accepted, Why::NoRoom);
-            return true;
-        };
+        let Some(application) = row(Some(number)) else { return false };
         let before = self.states.read(application);
         let after = match kind {
             "application.accepted" => {
@@ -70,10 +91,8 @@ impl Applications {
                 if before != ApplicationState::Unknown {
                     scene.find(Rule::Accepted, event, format!("application {number} is accepted a second time"));
                 }
-                let room = scene.room.take(WAITING_OCTETS);
-                if scene.kept(Rule::Accepted, room).is_some() {
-                    self.waiting.insert(application, digest);
-                }
+                self.once(&Once::Message(digest), event, scene, || format!("application {number} is of a message that was accepted before"));
+                self.wait(application, scene).digest = Some(digest);
                 ApplicationState::Accepted
             }
             "application.issued" => ApplicationState::Issued,
@@ -99,9 +118,24 @@ impl Applications {
     }
 
     /// A certificate was issued; upon which application, if it was upon one.
-    pub(super) fn issued(&self, event: &Event<'_>, data: &CertificateData<'_>, scene: &mut Scene<'_>) -> Option<Issuance> {
+    pub(super) fn issued(&mut self, event: &Event<'_>, data: &CertificateData<'_>, scene: &mut Scene<'_>) -> Option<Issuance> {
+        let public_key_sha256 = data.public_key_sha256.as_deref().and_then(digest);
+        match data.ca_key.zip(data.serial.as_deref()) {
+            Some((ca_key, serial)) if is_serial(serial) => {
+                let serial = serial.trim_start_matches('0').to_ascii_lowercase();
+                self.once(&Once::Serial(ca_key, &serial), event, scene, || format!("its serial number {serial} was given out before"));
+            }
+            _ => scene.poorer(Rule::Accepted),
+        }
         if data.test.is_some() {
+            if event.content.application().is_some() || data.card.is_some() {
+                scene.find(Rule::Accepted, event, "it is said to be an example, and names an application or a card");
+            }
             return None;
+        }
+        match public_key_sha256 {
+            Some(key) => self.once(&Once::Key(key), event, scene, || "its key was certified before".to_owned()),
+            None => scene.lacks = true,
         }
         let Some(number) = event.content.application() else {
             scene.find(Rule::Accepted, event, "a certificate was issued upon no application");
@@ -121,22 +155,77 @@ impl Applications {
                     format!("a certificate was issued upon application {number}, which was never accepted")
                 });
             }
-            None => scene.unjudged.add(Rule::Accepted, Why::NoRoom),
+            None => scene.find(Rule::Accepted, event, format!("a certificate was issued upon application {number}, which no store gives out")),
         }
         let is_authentication = data.kind.as_deref() == Some("authentication");
-        Some(Issuance { application: number, is_authentication, public_key_sha256: data.public_key_sha256.as_deref().and_then(digest) })
+        if let Some(application) = application {
+            self.is_one_of_its_own(application, is_authentication, event, data, scene);
+        }
+        Some(Issuance { application: number, is_authentication, public_key_sha256 })
+    }
+
+    /// One certificate of a kind is issued upon an application, and all of them for one holder.
+    fn is_one_of_its_own(
+        &mut self,
+        application: u32,
+        is_authentication: bool,
+        event: &Event<'_>,
+        data: &CertificateData<'_>,
+        scene: &mut Scene<'_>,
+    ) {
+        let (kind, holder) = (if is_authentication { 2 } else { 1 }, row(data.holder).unwrap_or(0));
+        let waiting = self.wait(application, scene);
+        if waiting.kinds & kind != 0 {
+            scene.find(Rule::Accepted, event, format!("a second certificate of its kind was issued upon application {application}"));
+        }
+        if holder != 0 && waiting.holder != 0 && holder != waiting.holder {
+            let words = format!("upon application {application} certificates were issued for holder {} and for holder {holder}", waiting.holder);
+            scene.find(Rule::Accepted, event, words);
+        }
+        waiting.kinds |= kind;
+        waiting.holder = if holder == 0 { waiting.holder } else { holder };
+    }
+
+    /// What is in mind of an application that waits.
+    fn wait(&mut self, application: u32, scene: &mut Scene<'_>) -> &mut Waiting {
+        let Self { waiting, nowhere, .. } = self;
+        match waiting.entry(application) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => {
+                let room = scene.room.take(WAITING_OCTETS);
+                if scene.kept(Rule::Accepted, room).is_some() {
+                    free.insert(Waiting::default())
+                } else {
+                    *nowhere = Waiting::default();
+                    nowhere
+                }
+            }
+        }
+    }
+
+    /// Finds what was there before.
+    fn once(&mut self, what: &Once<'_>, event: &Event<'_>, scene: &mut Scene<'_>, words: impl FnOnce() -> String) {
+        let again = self.seen.again(what, scene.room);
+        if scene.kept(Rule::Accepted, again) == Some(true) {
+            scene.find(Rule::Accepted, event, words());
+        }
     }
 
     fn is_the_one(&self, application: Option<u32>, event: &Event<'_>, data: &CertificateData<'_>, scene: &mut Scene<'_>) {
         let accepted = application.and_then(|application| self.waiting.get(&application));
-        match (accepted, data.application_sha256.as_deref().map(digest)) {
-            (Some(accepted), Some(named)) if named.as_ref() != Some(accepted) => {
+        match (accepted.and_then(|accepted| accepted.digest), data.application_sha256.as_deref().map(digest)) {
+            (Some(accepted), Some(named)) if named != Some(accepted) => {
                 scene.find(Rule::Accepted, event, "the certificate names another application than the one that was accepted");
             }
-            (Some(_), None) => scene.unjudged.add(Rule::Accepted, Why::PoorerRecord),
+            (_, None) => scene.poorer(Rule::Accepted),
             _ => {}
         }
     }
+}
+
+/// Whether it is a serial number in hexadecimal digits, of 20 octets at most.
+fn is_serial(text: &str) -> bool {
+    (1..=40).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 /// A SHA-256 in hexadecimal digits.

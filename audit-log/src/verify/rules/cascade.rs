@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use serde::Deserialize;
 
@@ -42,13 +42,14 @@ impl Outlives {
 #[derive(Debug, Default)]
 pub(super) struct Cascade {
     cards: Table<Card>,
+    /// What hangs on a card besides what was issued upon it last.
+    others: HashMap<u32, Vec<u32>>,
     /// The card events told last, for what they do to certificates follows in the same transaction.
     recent: VecDeque<(String, Milliseconds)>,
-    /// What has to be reached, and most likely is by the records that follow at once.
+    /// What has to be reached, and most likely is by the records that follow at once: the earliest due first.
     fresh: VecDeque<Due>,
     /// What was not, the earliest due first.
     waiting: BinaryHeap<Reverse<Due>>,
-    latest: Milliseconds,
 }
 
 /// What is kept in mind of a card certificate.
@@ -91,6 +92,12 @@ struct CardData<'a> {
 /// So many card events are remembered, and so many certificates are expected to be reached before it is looked whether they were.
 const SOON: usize = 4_096;
 
+/// What one more certificate on a card that has one takes, about.
+const OTHER_OCTETS: usize = 96;
+
+/// So much later than it was told nobody hears of anything, however clocks go wrong.
+const CLOCKS: Milliseconds = 3_600_000;
+
 /// What one more waiting certificate takes.
 const DUE_OCTETS: usize = size_of::<Due>();
 
@@ -103,9 +110,14 @@ impl Cascade {
             return false;
         }
         let Some((received_at, row)) = received_at.flatten().zip(row(data.card)) else {
-            scene.unjudged.add(Rule::Cascade, Why::PoorerRecord);
+            scene.poorer(Rule::Cascade);
             return true;
         };
+        if received_at > event.at.saturating_add(CLOCKS) {
+            let words = format!("it is said to have been heard at {}, after it was told", told(received_at));
+            scene.find(Rule::Cascade, event, words);
+        }
+        let received_at = received_at.min(event.at);
         if self.recent.len() == SOON {
             self.recent.pop_front();
         }
@@ -119,17 +131,20 @@ impl Cascade {
             _ => (Standing::Good, None),
         };
         let mut card = self.cards.read(row);
-        let linked = certificates.read(card.certificate);
         let ends = standing == Standing::Ended;
-        let must = match standing {
-            Standing::Good => false,
-            Standing::Held => linked.state == State::Live,
-            Standing::Ended => linked.state.counts(),
-        };
-        let past_its_end = linked.not_after != 0 && event.at / 1_000 > i64::from(linked.not_after);
-        if card.certificate != 0 && must && !past_its_end && !scene.measures.outlives.outlives(linked.is_authentication, reason) {
-            let at = received_at.saturating_add(scene.measures.cascade_limit);
-            self.expect(Due { at, leaf: event.leaf, card: row, certificate: card.certificate, ends }, certificates, scene);
+        let others = self.others.get(&row).cloned().unwrap_or_default();
+        for certificate in others.into_iter().chain([card.certificate]).filter(|certificate| *certificate != 0) {
+            let linked = certificates.read(certificate);
+            let must = match standing {
+                Standing::Good => false,
+                Standing::Held => linked.state == State::Live,
+                Standing::Ended => linked.state.counts(),
+            };
+            let past_its_end = linked.not_after != 0 && event.at / 1_000 > i64::from(linked.not_after);
+            if must && !past_its_end && !scene.measures.outlives.outlives(linked.is_authentication, reason) {
+                let at = received_at.saturating_add(scene.measures.cascade_limit);
+                self.expect(Due { at, leaf: event.leaf, card: row, certificate, ends }, certificates, scene);
+            }
         }
         card.standing = standing;
         let written = self.cards.write(row, card, scene.room);
@@ -138,9 +153,16 @@ impl Cascade {
     }
 
     /// Something happened to a certificate.
-    pub(super) fn transition(&mut self, event: &Event<'_>, data: &CertificateData<'_>, transition: &Transition, scene: &mut Scene<'_>) {
+    pub(super) fn transition(
+        &mut self,
+        event: &Event<'_>,
+        data: &CertificateData<'_>,
+        transition: &Transition,
+        certificates: &Certificates,
+        scene: &mut Scene<'_>,
+    ) {
         if event.kind() == "certificate.issued" {
-            self.issued(event, data, transition, scene);
+            self.issued(event, data, transition, certificates, scene);
         }
         let Some(cause) = data.by.as_ref().and_then(|by| by.card_event.as_deref()) else { return };
         let cause = shown(cause);
@@ -156,10 +178,17 @@ impl Cascade {
         }
     }
 
-    fn issued(&mut self, event: &Event<'_>, data: &CertificateData<'_>, transition: &Transition, scene: &mut Scene<'_>) {
+    fn issued(
+        &mut self,
+        event: &Event<'_>,
+        data: &CertificateData<'_>,
+        transition: &Transition,
+        certificates: &Certificates,
+        scene: &mut Scene<'_>,
+    ) {
         let Some(row) = row(data.card) else {
             if data.test.is_none() {
-                scene.unjudged.add(Rule::Cascade, Why::PoorerRecord);
+                scene.poorer(Rule::Cascade);
             }
             return;
         };
@@ -169,12 +198,21 @@ impl Cascade {
             Standing::Held => scene.find(Rule::Cascade, event, format!("issued while its card certificate {row} was on hold")),
             Standing::Ended => scene.find(Rule::Cascade, event, format!("issued after its card certificate {row} had ended")),
         }
+        if card.certificate != 0 && card.certificate != transition.row && certificates.read(card.certificate).state.counts() {
+            let room = scene.room.take(OTHER_OCTETS);
+            if scene.kept(Rule::Cascade, room).is_some() {
+                self.others.entry(row).or_default().push(card.certificate);
+            }
+        }
         card.certificate = transition.row;
         let written = self.cards.write(row, card, scene.room);
         scene.kept(Rule::Cascade, written);
     }
 
     fn expect(&mut self, due: Due, certificates: &Certificates, scene: &mut Scene<'_>) {
+        if self.fresh.back().is_some_and(|last| last.at > due.at) {
+            return self.wait(due, scene);
+        }
         if self.fresh.len() == SOON {
             self.set_aside(certificates, scene);
         }
@@ -185,10 +223,14 @@ impl Cascade {
     fn set_aside(&mut self, certificates: &Certificates, scene: &mut Scene<'_>) {
         let oldest = self.fresh.pop_front();
         if let Some(unreached) = oldest.filter(|oldest| !self.is_reached(oldest, certificates)) {
-            let room = scene.room.take(DUE_OCTETS);
-            if scene.kept(Rule::Cascade, room).is_some() {
-                self.waiting.push(Reverse(unreached));
-            }
+            self.wait(unreached, scene);
+        }
+    }
+
+    fn wait(&mut self, due: Due, scene: &mut Scene<'_>) {
+        let room = scene.room.take(DUE_OCTETS);
+        if scene.kept(Rule::Cascade, room).is_some() {
+            self.waiting.push(Reverse(due));
         }
     }
 
@@ -201,10 +243,6 @@ impl Cascade {
 
     /// It is so late now by the records.
     pub(super) fn time(&mut self, now: Milliseconds, certificates: &Certificates, scene: &mut Scene<'_>) {
-        if now <= self.latest {
-            return;
-        }
-        self.latest = now;
         while let Some(due) = self.fresh.front().copied().filter(|due| due.at < now) {
             self.fresh.pop_front();
             self.judge(&due, certificates, scene);
@@ -221,8 +259,6 @@ impl Cascade {
         while !self.fresh.is_empty() {
             self.set_aside(certificates, scene);
         }
-        // Even if the last record was the latest already.
-        self.latest = Milliseconds::MIN;
         self.time(until, certificates, scene);
         let open = self.waiting.iter().filter(|Reverse(due)| !self.is_reached(due, certificates));
         scene.unjudged.add_many(Rule::Cascade, Why::NotOverYet, open.count() as u64);

@@ -69,6 +69,9 @@ impl Certificates {
             "authentication" => true,
             _ => return None,
         };
+        if data.holder.is_some() && super::row(data.holder).is_none() {
+            return None;
+        }
         let mut certificate = self.0.read(row);
         let before = certificate.state;
         if before == State::Unknown {
@@ -87,7 +90,8 @@ impl Certificates {
         let impossible = match event.kind() {
             "certificate.issued" => {
                 let not_after = data.not_after.as_deref().and_then(milliseconds);
-                certificate.not_after = not_after.and_then(|at| u32::try_from(at / 1_000).ok()).unwrap_or(0);
+                scene.lacks |= not_after.is_none();
+                certificate.not_after = not_after.map_or(0, |at| u32::try_from((at / 1_000).max(1)).unwrap_or(u32::MAX));
                 certificate.state = State::Live;
                 certificate.causes = 0;
                 (before != State::Unknown).then_some("issued a second time")
@@ -128,7 +132,11 @@ impl Certificates {
             }
             "certificate.expired" => {
                 certificate.state = State::Expired;
-                expect(before, &[State::Live], "expired")
+                if certificate.not_after == 0 && before != State::Unknown {
+                    scene.unjudged.add(Rule::State, Why::PoorerRecord);
+                }
+                let early = event.at / 1_000 < i64::from(certificate.not_after);
+                expect(before, &[State::Live], "expired").or(early.then_some("expired before its end"))
             }
             _ => return None,
         };

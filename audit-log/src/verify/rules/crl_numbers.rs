@@ -31,6 +31,9 @@ impl CrlNumbers {
     pub(super) fn published(&mut self, event: &Event<'_>, scene: &mut Scene<'_>) -> bool {
         let Some(data) = event.data::<CrlData<'_>>() else { return false };
         let this_update = data.this_update.as_deref().and_then(milliseconds);
+        if this_update.is_none() {
+            scene.poorer(Rule::CrlNumber);
+        }
         let scope = (data.ca_key, data.shard);
         let (ca_key, shard, number) = (data.ca_key, data.shard, data.number);
         match self.last.get(&scope) {
@@ -54,8 +57,8 @@ impl CrlNumbers {
                 }
             }
         }
-        let highest = self.last.get(&scope).map_or(number, |(last, _)| number.max(*last));
-        self.last.insert(scope, (highest, this_update));
+        let (highest, earlier) = self.last.get(&scope).copied().unwrap_or((number, None));
+        self.last.insert(scope, (number.max(highest), this_update.or(earlier)));
         true
     }
 }

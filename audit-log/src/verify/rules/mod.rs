@@ -56,6 +56,10 @@ pub(super) struct Scene<'a> {
     has_forgotten: bool,
     /// What rules are judged by.
     measures: &'a Measures,
+    /// Whether the log has begun: from then on records say all that they have to.
+    has_begun: bool,
+    /// Whether the record at hand says less than that.
+    lacks: bool,
 }
 
 impl Scene<'_> {
@@ -74,6 +78,14 @@ impl Scene<'_> {
         match self.gap {
             Some(why) => self.unjudged.add(rule, why),
             None => self.find(rule, event, words()),
+        }
+    }
+
+    /// The record at hand does not say what the rule asks for: an older program left it, if that was before the log began.
+    fn poorer(&mut self, rule: Rule) {
+        self.lacks = true;
+        if !self.has_begun {
+            self.unjudged.add(rule, Why::PoorerRecord);
         }
     }
 
@@ -104,6 +116,9 @@ pub(super) struct Rules {
     lost: lost::Lost,
     test_certificates: u64,
     has_forgotten: bool,
+    has_begun: bool,
+    /// The first poorer record where it is not known yet whether the log had begun.
+    poorer: Option<u64>,
 }
 
 impl Rules {
@@ -126,6 +141,8 @@ impl Rules {
             lost: lost::Lost::default(),
             test_certificates: 0,
             has_forgotten: false,
+            has_begun: false,
+            poorer: None,
         }
     }
 
@@ -160,21 +177,26 @@ impl Rules {
             gap: self.gap,
             has_forgotten: self.has_forgotten,
             measures: &self.measures,
+            has_begun: self.has_begun,
+            lacks: false,
         };
         self.has_forgotten |= self.positions.present(event, &mut scene);
         self.purged.present(event);
-        self.cascade.time(event.at, &self.certificates, &mut scene);
+        if !event.is_dated_by_ra() {
+            self.cascade.time(event.at, &self.certificates, &mut scene);
+        }
+        let mut issuance = None;
         let sound = match event.kind() {
             kind if kind.starts_with("certificate.") => match event.data::<CertificateData<'_>>() {
                 Some(data) => {
                     self.test_certificates += u64::from(data.test.is_some());
                     let transition = self.certificates.event(event, &data, &mut scene);
                     if let Some(transition) = &transition {
-                        self.holders.transition(event, transition, &mut scene);
-                        self.cascade.transition(event, &data, transition, &mut scene);
+                        self.holders.transition(event, &data, transition, &mut scene);
+                        self.cascade.transition(event, &data, transition, &self.certificates, &mut scene);
                     }
                     if kind == "certificate.issued" {
-                        return self.accepted.issued(event, &data, &mut scene);
+                        issuance = self.accepted.issued(event, &data, &mut scene);
                     }
                     transition.is_some()
                 }
@@ -183,14 +205,21 @@ impl Rules {
             kind if kind.starts_with("application.") => self.accepted.event(event, &mut scene),
             "card.revoked" | "card.held" | "card.released" => self.cascade.card(event, &self.certificates, &mut scene),
             "crl.published" => self.crl_numbers.published(event, &mut scene),
-            "log.began" => self.began.began(event, &mut scene),
+            "log.began" => {
+                (self.has_begun, self.poorer) = (true, None);
+                self.began.began(event, &mut scene)
+            }
             "log.leaves_lost" => self.lost.announced(event, &mut scene),
             _ => event.has_sound_data(),
         };
         if !sound {
             scene.find(Rule::Content, event, format!("a {} without what one has to say", event.kind()));
+        } else if scene.lacks && scene.has_begun {
+            scene.find(Rule::Content, event, format!("a {} that says less than any since the log began", event.kind()));
+        } else if scene.lacks && scene.gap == Some(Why::BeforeTheRecords) {
+            self.poorer.get_or_insert(event.leaf);
         }
-        None
+        issuance
     }
 
     /// Tells a record whose content is gone.
@@ -224,10 +253,16 @@ impl Rules {
             gap: self.gap,
             has_forgotten: self.has_forgotten,
             measures: &self.measures,
+            has_begun: self.has_begun,
+            lacks: false,
         };
         self.cascade.end(until, &self.certificates, &mut scene);
         if let Some(key) = key {
             self.lost.end(&mut scene);
+            // The log does not begin after these records, so it began before them.
+            if let Some(leaf) = self.poorer.take() {
+                scene.findings.add(Rule::Content, &place.leaf(leaf), "it says less than any record since the log began");
+            }
             self.began.end(key, &mut scene);
         }
     }
@@ -247,6 +282,11 @@ impl Rules {
         self.began.is_renewed()
     }
 
+    /// Why something may be unknown; nothing if the records are whole from the first leaf on.
+    pub(super) fn gap(&self) -> Option<Why> {
+        self.gap
+    }
+
     /// Whether the records are whole from the first leaf on.
     pub(super) fn is_whole(&self) -> bool {
         self.gap.is_none()
@@ -255,5 +295,5 @@ impl Rules {
 
 /// A row number as tables have it; `None` if it is none that a store gives out.
 fn row(number: Option<u64>) -> Option<u32> {
-    number.and_then(|number| u32::try_from(number).ok())
+    number.and_then(|number| u32::try_from(number).ok()).filter(|row| *row != 0)
 }
