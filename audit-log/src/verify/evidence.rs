@@ -63,9 +63,19 @@ const WAITING: usize = 100_000;
 /// The evidence of an export, read beside its records.
 pub(super) struct Witnessing<'a> {
     means: &'a EvidenceMeans<'a>,
-    judged: HashMap<u64, Result<Vec<AskedKey>, String>>,
+    judged: HashMap<u64, Message>,
     counts: EvidenceCounts,
     source: Option<Source>,
+    /// Why it is not known what all applications were that wait: some were accepted where no evidence was read, or there are too many.
+    unread: Option<Why>,
+}
+
+/// The message of an application that was accepted and is not decided.
+enum Message {
+    /// It is not with the export.
+    Missing,
+    /// What it asks for, or why it does not hold.
+    Judged(Result<Vec<AskedKey>, String>),
 }
 
 /// A part's file as it is read.
@@ -86,7 +96,12 @@ struct AcceptedData<'a> {
 
 impl<'a> Witnessing<'a> {
     pub(super) fn new(means: &'a EvidenceMeans<'a>) -> Self {
-        Self { means, judged: HashMap::new(), counts: EvidenceCounts::default(), source: None }
+        Self { means, judged: HashMap::new(), counts: EvidenceCounts::default(), source: None, unread: None }
+    }
+
+    /// Records follow, or came before, whose evidence is not read.
+    pub(super) fn unread(&mut self, why: Why) {
+        self.unread.get_or_insert(why);
     }
 
     pub(super) fn counts(&self) -> EvidenceCounts {
@@ -130,6 +145,11 @@ impl<'a> Witnessing<'a> {
     /// An `application.accepted`: its evidence is the next.
     pub(super) fn accepted(&mut self, event: &Event<'_>, findings: &mut Findings) {
         let Some(application) = event.content.application() else { return };
+        if self.judged.len() < WAITING {
+            self.judged.insert(application, Message::Missing);
+        } else {
+            self.unread(Why::NoRoom);
+        }
         while let Some(source) = self.source.as_ref() {
             let Some(evidence) = &source.next else { return };
             if evidence.leaf > event.leaf {
@@ -147,8 +167,8 @@ impl<'a> Witnessing<'a> {
                     let at = DateTime::from_timestamp_millis(event.at).unwrap_or(DateTime::UNIX_EPOCH);
                     self.means.judge.judge(evidence, at)
                 };
-                if self.judged.len() < WAITING {
-                    self.judged.insert(application, judged);
+                if let Some(message) = self.judged.get_mut(&application) {
+                    *message = Message::Judged(judged);
                 }
             } else {
                 findings.add(Rule::Evidence, &source.place.leaf(evidence.leaf), "evidence of a leaf at which nothing was accepted");
@@ -164,8 +184,16 @@ impl<'a> Witnessing<'a> {
         }
     }
 
-    /// A certificate was issued upon an application.
-    pub(super) fn issued(&mut self, leaf: u64, issuance: &Issuance, place: &Place, findings: &mut Findings, unjudged: &mut Unjudged) {
+    /// A certificate was issued upon an application. `gap` says why its acceptance may not be among the records.
+    pub(super) fn issued(
+        &mut self,
+        leaf: u64,
+        issuance: &Issuance,
+        gap: Option<Why>,
+        place: &Place,
+        findings: &mut Findings,
+        unjudged: &mut Unjudged,
+    ) {
         let place = place.leaf(leaf);
         let Some(public_key_sha256) = issuance.public_key_sha256 else {
             unjudged.add(Rule::Evidence, Why::PoorerRecord);
@@ -173,12 +201,16 @@ impl<'a> Witnessing<'a> {
         };
         let asked = AskedKey { is_authentication: issuance.is_authentication, public_key_sha256 };
         match self.judged.get(&issuance.application) {
-            Some(Ok(keys)) if keys.contains(&asked) => self.counts.proved += 1,
-            Some(Ok(_)) => findings.add(Rule::Evidence, &place, "the card-signed message asks for another key than was certified"),
-            Some(Err(refusal)) => {
+            Some(Message::Judged(Ok(keys))) if keys.contains(&asked) => self.counts.proved += 1,
+            Some(Message::Judged(Ok(_))) => findings.add(Rule::Evidence, &place, "the card-signed message asks for another key than was certified"),
+            Some(Message::Judged(Err(refusal))) => {
                 findings.add(Rule::Evidence, &place, format!("the message that it was issued upon does not hold: {refusal}"));
             }
-            None => findings.add(Rule::Evidence, &place, "there is no card-signed message for what was issued"),
+            Some(Message::Missing) => findings.add(Rule::Evidence, &place, "there is no card-signed message for what was issued"),
+            None => match self.unread.or(gap) {
+                Some(why) => unjudged.add(Rule::Evidence, why),
+                None => findings.add(Rule::Evidence, &place, "there is no card-signed message for what was issued"),
+            },
         }
     }
 

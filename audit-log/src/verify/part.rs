@@ -27,8 +27,10 @@ pub(super) struct Reading<'a, 'b> {
     pub(super) rules: &'a mut Rules,
     /// Evidence, if it is judged.
     pub(super) evidence: Option<&'a mut Witnessing<'b>>,
-    /// The time of the last record.
+    /// The time of the last record that the CA role dated.
     pub(super) until: &'a mut Milliseconds,
+    /// What was issued and could be proved by evidence, where none is judged: the first leaf, and how many.
+    pub(super) unproved: &'a mut Option<(u64, u64)>,
 }
 
 impl Reading<'_, '_> {
@@ -137,21 +139,28 @@ impl Reading<'_, '_> {
                     self.rules.unreadable(*leaf);
                     return;
                 };
-                *self.until = event.at;
+                if !event.is_dated_by_ra() {
+                    *self.until = event.at;
+                }
                 if let Some(evidence) = &mut self.evidence
                     && event.kind() == "application.accepted"
                 {
                     evidence.accepted(&event, findings);
                 }
                 let issued = self.rules.present(&event, place, findings);
+                let gap = self.rules.gap();
                 if let Some(evidence) = &mut self.evidence {
                     match issued {
-                        Some(issuance) => evidence.issued(*leaf, &issuance, place, findings, self.rules.unjudged()),
+                        Some(issuance) => evidence.issued(*leaf, &issuance, gap, place, findings, self.rules.unjudged()),
                         None if matches!(event.kind(), "application.issued" | "application.refused") => evidence.decided(&event),
                         None => {}
                     }
-                } else if issued.is_some() {
+                } else if let Some(issuance) = issued {
                     self.rules.unjudged().add(Rule::Evidence, Why::NoEvidence);
+                    if issuance.public_key_sha256.is_some() {
+                        let (first, count) = self.unproved.unwrap_or((*leaf, 0));
+                        *self.unproved = Some((first, count + 1));
+                    }
                 }
             }
         }

@@ -18,6 +18,7 @@ use super::evidence::{EvidenceMeans, Witnessing};
 use super::finding::{Findings, Place, Rule};
 use super::part::Reading;
 use super::rules::{Measures, Rules};
+use super::unjudged::Why;
 use super::verdict::{self, ExportTold, Statement, Verdict};
 
 /// How far it has come.
@@ -52,6 +53,8 @@ pub struct Verification<'a> {
     findings: Findings,
     exports: Vec<ExportTold>,
     has_evidence: bool,
+    /// What was issued in the last export, though evidence was asked for and it has none: the first leaf, and how many.
+    unproved: Option<(Place, u64)>,
 }
 
 impl<'a> Verification<'a> {
@@ -71,6 +74,7 @@ impl<'a> Verification<'a> {
             findings: Findings::default(),
             exports: Vec::new(),
             has_evidence: false,
+            unproved: None,
         }
     }
 
@@ -106,7 +110,11 @@ impl<'a> Verification<'a> {
             None => Extension::Settled(None),
         };
         self.rules.begin(manifest.from, manifest.taken_at.timestamp_millis());
-        let (mut covered, mut until) = (before, i64::MIN);
+        let (mut covered, mut until, mut unproved) = (before, i64::MIN, None);
+        if let Some(evidence) = &mut self.evidence {
+            let without = manifest.recipient.is_none().then_some(Why::NoEvidence);
+            without.or(self.rules.gap()).into_iter().for_each(|why| evidence.unread(why));
+        }
         for part in &manifest.parts {
             let mut reading = Reading {
                 directory,
@@ -115,6 +123,7 @@ impl<'a> Verification<'a> {
                 rules: &mut self.rules,
                 evidence: self.evidence.as_mut().filter(|_| manifest.recipient.is_some()),
                 until: &mut until,
+                unproved: &mut unproved,
             };
             let hashes = reading.read(part, &mut self.findings);
             if let Extension::FromLeaves(known) = &extension
@@ -129,6 +138,8 @@ impl<'a> Verification<'a> {
             progress(Progress { done: part.to - manifest.from, of: manifest.to - manifest.from });
         }
         let ends = (manifest.to == tree.size()).then_some(manifest.key.as_str());
+        let asked = unproved.filter(|_| self.evidence.is_some());
+        self.unproved = asked.map(|(leaf, count)| (in_manifest.leaf(leaf), count));
         self.rules.end(ends, until, &place, &mut self.findings);
         told.extends = if let Extension::Settled(size) = extension { size } else { None };
         self.exports.push(told);
@@ -212,6 +223,10 @@ impl<'a> Verification<'a> {
 
     /// What it came to.
     pub fn finish(mut self) -> Verdict {
+        if let Some((place, count)) = self.unproved.take() {
+            let words = format!("evidence was asked for, and the export has none for {count} certificates issued, this one and later ones");
+            self.findings.add(Rule::Evidence, &place, words);
+        }
         let evidence = self.evidence.as_ref().map(Witnessing::counts);
         let (proved, not_proved) = self.statements();
         Verdict {
