@@ -1,6 +1,6 @@
 //! The cascade: what happens to a card certificate reaches the certificates that hang on it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ca_core::digest::Sha256Digest;
 use ca_core::kind::CertificateKind;
@@ -65,13 +65,15 @@ impl Transaction<'_> {
         let mut linked = Linked::lock(self.session, &cards)?;
         let received = self.mark_applied(events, now)?;
         let mut changed = Vec::new();
+        let mut later = LaterLifts { lifts_wait, lifts: BTreeMap::new() };
         for event in events {
             // What was not pushed is applied when it was heard.
             let received_at = received.get(&event.event_id).copied().unwrap_or(now.trunc_subsecs(3));
             let place = cards.binary_search_by(|card| (&card.issuer_key_id, &card.serial).cmp(&(&event.issuer_key_id, &event.serial)));
             let card = place.ok().and_then(|place| cards.get_mut(place)).ok_or(StoreFault::Corrupt("a card was not locked"))?;
-            changed.extend(self.apply_one(card, linked.of(card.id), (event, received_at), policy, lifts_wait, now)?);
+            changed.extend(self.apply_one(card, linked.of(card.id), (event, received_at), policy, &mut later, now)?);
         }
+        self.defer_lifts(&later.lifts, now)?;
         card::write(self.session, &cards)?;
         linked.write(self.session, None, now)?;
         self.tell_received(&received, now);
@@ -80,13 +82,13 @@ impl Transaction<'_> {
         Ok(changed)
     }
 
-    fn apply_one(
+    fn apply_one<'e>(
         &mut self,
         card: &mut LockedCard,
         linked: &mut [Standing],
-        (event, received_at): (&CardEvent, DateTime<Utc>),
+        (event, received_at): (&'e CardEvent, DateTime<Utc>),
         policy: &LifecyclePolicy,
-        lifts_wait: bool,
+        later: &mut LaterLifts<'e>,
         now: DateTime<Utc>,
     ) -> Result<Vec<CertificateId>, StoreFault> {
         let is_believed = event.source != CardEventSource::Push;
@@ -115,13 +117,16 @@ impl Transaction<'_> {
         let origin = Origin::CardEvent { id: event.event_id.clone() };
         let grounds = Grounds { by: &origin, card_change: Some(event.change.kind()), instruction: None, policy };
         let mut deferred = Vec::new();
-        let lifts = match (is_believed, lifts_wait) {
+        let lifts = match (is_believed, later.lifts_wait) {
             (false, _) => Lifts::Denied,
             (true, false) => Lifts::Done,
             (true, true) => Lifts::Deferred(&mut deferred),
         };
-        let changed = self.reach(linked, &Command::Card(event.change), lifts, &grounds, now);
-        self.defer_lifts(&deferred, &event.event_id, now)?;
+        let command = Command::Card(event.change);
+        let changed = self.reach(linked, &command, lifts, &grounds, now);
+        later.lifts.extend(deferred.into_iter().map(|id| (id, Some(event.event_id.as_str()))));
+        let held = linked.iter().filter(|standing| command.placed(standing.certificate.kind, policy).is_some());
+        later.lifts.extend(held.map(|standing| (standing.id, None)));
         Ok(changed)
     }
 
@@ -197,6 +202,15 @@ impl Transaction<'_> {
         }
         changed
     }
+}
+
+/// What is to be known of lifts that are done later.
+struct LaterLifts<'e> {
+    /// Whether they are done later.
+    lifts_wait: bool,
+    /// The certificates whose hold is to be lifted then, and the event by which; `None` for those that were to be held after that, whose
+    /// hold stays.
+    lifts: BTreeMap<CertificateId, Option<&'e str>>,
 }
 
 /// What becomes of lifts that follow from something.

@@ -1,5 +1,7 @@
 //! Lifts that followed from the release of a card certificate and were put off: what of them is still true is done later.
 
+use std::collections::BTreeMap;
+
 use ca_core::lifecycle::{CardChange, CardChangeKind, CardStanding, Command};
 use chrono::{DateTime, Utc};
 use policies::LifecyclePolicy;
@@ -21,16 +23,20 @@ impl Reader {
 }
 
 impl Transaction<'_> {
-    /// Remembers certificates whose hold is to be lifted later, and the card event by which.
-    pub(crate) fn defer_lifts(&mut self, certificates: &[CertificateId], event_id: &str, now: DateTime<Utc>) -> Result<(), StoreFault> {
-        for some in few_sizes(certificates) {
+    /// Remembers certificates whose hold is to be lifted later, and the card event by which; those without one it is to be lifted of no
+    /// more.
+    pub(crate) fn defer_lifts(&mut self, lifts: &BTreeMap<CertificateId, Option<&str>>, now: DateTime<Utc>) -> Result<(), StoreFault> {
+        let kept: Vec<CertificateId> = lifts.iter().filter(|(_, event_id)| event_id.is_none()).map(|(id, _)| *id).collect();
+        self.forget_lifts(&kept)?;
+        let deferred: Vec<_> = lifts.iter().filter_map(|(id, event_id)| Some((*id, (*event_id)?))).collect();
+        for some in few_sizes(&deferred) {
             let mut insert = sql(format!(
                 "INSERT INTO deferred_lift (certificate_id, event_id, since) VALUES {} \
                  ON CONFLICT (certificate_id) DO UPDATE SET event_id = excluded.event_id",
                 value_rows(some.len(), 3)
             ));
-            for certificate in some {
-                insert = insert.bind(certificate.0).bind(event_id).bind(now);
+            for (certificate, event_id) in some {
+                insert = insert.bind(certificate.0).bind(*event_id).bind(now);
             }
             insert.execute(self.session)?;
         }
@@ -61,10 +67,15 @@ impl Transaction<'_> {
             }
         }
         standing::write(self.session, &standings, None, now)?;
-        for some in few_sizes(&ids) {
+        self.forget_lifts(&ids)?;
+        Ok(ids.len())
+    }
+
+    fn forget_lifts(&mut self, certificates: &[CertificateId]) -> Result<(), StoreFault> {
+        for some in few_sizes(certificates) {
             let delete = sql(format!("DELETE FROM deferred_lift WHERE certificate_id IN ({})", placeholders(some.len())));
             some.iter().fold(delete, |delete, id| delete.bind(id.0)).execute(self.session)?;
         }
-        Ok(ids.len())
+        Ok(())
     }
 }

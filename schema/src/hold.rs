@@ -17,9 +17,9 @@ use crate::sql::{few_sizes, placeholders, sql, value_rows};
 pub struct StandingHold {
     /// Why.
     pub cause: HoldCause,
-    /// When it was placed.
+    /// When it was placed, or asked for again last: no lift that was asked for before undoes it.
     pub placed_at: DateTime<Utc>,
-    /// The instruction by which it was placed, if by one.
+    /// The instruction by which that was asked for, if by one.
     pub instruction: Option<Sha256Digest>,
 }
 

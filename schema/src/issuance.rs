@@ -199,7 +199,7 @@ impl Transaction<'_> {
         .bind(detail)
         .bind(id)
         .optional(self.session, |row| Ok((row.digest()?, row.time()?)))?;
-        self.emit_accepted(id, accepted)?;
+        self.emit_accepted(id, accepted, now)?;
         self.emit(NewEvent::new(EventKind::ApplicationRefused, now, json!({"code": code})).about_application(id));
         Ok(())
     }
@@ -210,14 +210,24 @@ impl Transaction<'_> {
             .bind(now)
             .bind(id)
             .optional(self.session, |row| Ok((row.digest()?, row.time()?)))?;
-        self.emit_accepted(id, accepted)
+        self.emit_accepted(id, accepted, now)
     }
 
     /// The event of the acceptance, which the RA itself cannot leave; nothing was accepted that is not waiting any more.
-    fn emit_accepted(&mut self, id: ApplicationId, accepted: Option<(Sha256Digest, DateTime<Utc>)>) -> IssueResult<Sha256Digest> {
-        let (digest, at) = accepted.ok_or(WriteError::Refused(IssueRefusal::AlreadyDecided))?;
-        let data = json!({"digest": digest.to_string()});
-        self.emit(NewEvent::new(EventKind::ApplicationAccepted, at, data).about_application(id));
+    ///
+    /// The RA dates it, but not later than it is: nothing is accepted after it was decided.
+    fn emit_accepted(
+        &mut self,
+        id: ApplicationId,
+        accepted: Option<(Sha256Digest, DateTime<Utc>)>,
+        now: DateTime<Utc>,
+    ) -> IssueResult<Sha256Digest> {
+        let (digest, accepted_at) = accepted.ok_or(WriteError::Refused(IssueRefusal::AlreadyDecided))?;
+        let mut data = json!({"digest": digest.to_string()});
+        if accepted_at > now {
+            data["accepted_at"] = json!(accepted_at);
+        }
+        self.emit(NewEvent::new(EventKind::ApplicationAccepted, accepted_at.min(now), data).about_application(id));
         Ok(digest)
     }
 

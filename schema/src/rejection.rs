@@ -31,8 +31,8 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Makes events of up to 64 waiting refusals; how many there were.
-    pub fn take_rejections(&mut self) -> Result<usize, StoreFault> {
+    /// Makes events of up to 64 waiting refusals; how many there were. The RA dates them, but not later than it is.
+    pub fn take_rejections(&mut self, now: DateTime<Utc>) -> Result<usize, StoreFault> {
         let waiting = sql("SELECT id, digest, code, rejected_at FROM rejection ORDER BY id LIMIT 64")
             .rows(self.session, |row| Ok((row.big()?, row.digest()?, row.text()?, row.time()?)))?;
         if waiting.is_empty() {
@@ -45,9 +45,12 @@ impl Transaction<'_> {
         }
         delete.execute(self.session)?;
         let count = waiting.len();
-        for (_, digest, code, at) in waiting {
-            let data = json!({ "code": code, "application": digest.to_string() });
-            self.emit(NewEvent::new(EventKind::ApplicationRejected, at, data));
+        for (_, digest, code, rejected_at) in waiting {
+            let mut data = json!({ "code": code, "application": digest.to_string() });
+            if rejected_at > now {
+                data["rejected_at"] = json!(rejected_at);
+            }
+            self.emit(NewEvent::new(EventKind::ApplicationRejected, rejected_at.min(now), data));
         }
         Ok(count)
     }

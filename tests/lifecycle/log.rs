@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use audit_log::{LogKey, TileDirectory};
 use ca_core::digest::Sha256Digest;
-use ca_service::{CaFault, LogKeeper, LogParts, LogSettings, ScheduleName};
+use ca_service::{CaFault, LogKeeper, LogParts, LogSettings, ScheduleName, WitnessPace};
 use chrono::{TimeDelta, Utc};
 use policies::LifecyclePolicy;
 use sandbox::back_office::{CardOrder, OrderDetail};
@@ -75,6 +75,7 @@ impl<'c> LogAtWork<'c> {
             wake: ca.database.wake(),
             clock: Arc::clone(&ca.clock) as _,
             settings: LogSettings { interval_milliseconds: 10, ..LogSettings::default() },
+            pace: WitnessPace::default(),
         });
         Self { ca, keeper: keeper.unwrap(), stop: AtomicBool::new(false), _directory: directory }
     }
@@ -178,9 +179,10 @@ on_each_database! {
 
     fn a_lift_that_is_asked_for_waits_for_the_log_however_long_that_takes(store) {
         let rooms = Rooms::furnish(store);
-        let card = rooms.card();
+        let [card, another] = [rooms.card(), rooms.card()];
         let first = careless(&rooms);
         let phone = rooms.phone(&first, &card);
+        rooms.phone(&first, &another);
         let desk = rooms.operators.operator("alice", "call-centre");
         rooms.instruct(&desk, &hold(Target::device(&phone.device)));
         take_all(&first);
@@ -189,7 +191,7 @@ on_each_database! {
         let ca = late(&rooms);
         let asked = rooms.instruct(&desk, &lift(Target::device(&phone.device), HoldCause::PhoneLost));
         // Behind it there is what does not wait.
-        let other = rooms.instruct(&desk, &hold(Target::holder(card.holder_id.as_ref().unwrap())));
+        let other = rooms.instruct(&desk, &hold(Target::holder(another.holder_id.as_ref().unwrap())));
         take_all(&ca);
         assert!(matches!(rooms.instruction(&asked), InstructionState::Waiting));
         rooms.outcome(&other);
@@ -205,7 +207,45 @@ on_each_database! {
             take_all(&next);
         });
         rooms.outcome(&asked);
-        assert_eq!(states(&rooms, &card), LIVE);
+        assert_eq!((states(&rooms, &card), states(&rooms, &another)), (LIVE.to_vec(), HELD.to_vec()));
+    }
+
+    fn a_lift_that_waited_for_the_log_undoes_no_hold_that_was_asked_for_after_it(store) {
+        let rooms = Rooms::furnish(store);
+        let [again, anew, found] = [rooms.card(), rooms.card(), rooms.card()];
+        let first = careless(&rooms);
+        let phones = [&again, &anew, &found].map(|card| rooms.phone(&first, card));
+        let [again_phone, anew_phone, found_phone] = phones.each_ref().map(|phone| Target::device(&phone.device));
+        let desk = rooms.operators.operator("alice", "call-centre");
+        for target in [&again_phone, &found_phone] {
+            rooms.instruct(&desk, &hold(target.clone()));
+        }
+        take_all(&first);
+        first.stand_down();
+
+        let ca = late(&rooms);
+        let lifts = [&again_phone, &anew_phone, &found_phone].map(|target| rooms.instruct(&desk, &lift(target.clone(), HoldCause::PhoneLost)));
+        take_all(&ca);
+        // The clock of whoever leads next is behind.
+        ca.stand_down();
+        let next = rooms.outfit.ca(CaWish { lifecycle: following(), log_max_lag: TimeDelta::milliseconds(200), ..CaWish::named("behind") }).leading();
+        next.clock.set_ahead(-5);
+        let lost = [&again_phone, &anew_phone].map(|target| rooms.instruct(&desk, &hold(target.clone())));
+        take_all(&next);
+        lost.iter().for_each(|digest| drop(rooms.outcome(digest)));
+        next.clock.set_ahead(0);
+        LogAtWork::new(&next).during(|| {
+            next.clock.set_ahead(10);
+            take_all(&next);
+        });
+        assert_eq!(lifts[..2].iter().map(|digest| rooms.refused(digest)).collect::<Vec<_>>(), ["hold_renewed"; 2]);
+        rooms.outcome(&lifts[2]);
+        assert_eq!([&again, &anew, &found].map(|card| states(&rooms, card)), [HELD, HELD, LIVE].map(Vec::from));
+        // Whoever means it asks for it anew.
+        let lifted = rooms.instruct(&desk, &lift(again_phone, HoldCause::PhoneLost));
+        LogAtWork::new(&next).during(|| take_all(&next));
+        rooms.outcome(&lifted);
+        assert_eq!(states(&rooms, &again), LIVE);
     }
 
     fn a_lift_that_was_never_in_order_is_refused_although_the_log_is_late(store) {

@@ -115,6 +115,17 @@ pub fn decide(
     }
 }
 
+impl Command {
+    /// The cause of a hold that it places on a certificate of this kind that can be held. The cause stands then, be it new or not.
+    pub fn placed(&self, kind: CertificateKind, policy: &LifecyclePolicy) -> Option<HoldCause> {
+        match self {
+            Self::Hold { cause } => Some(*cause),
+            Self::Card(change) => (effect(kind, change, policy) == Effect::Hold).then_some(HoldCause::CardHeld),
+            Self::Lift { .. } | Self::Revoke { .. } | Self::End { .. } | Self::Deadline | Self::Expire | Self::PutBack { .. } => None,
+        }
+    }
+}
+
 impl Certificate {
     /// Whether it is past its end. `not_after` itself is valid (RFC 5280 section 4.1.2.5).
     fn has_expired(&self, now: DateTime<Utc>) -> bool {

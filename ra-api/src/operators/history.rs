@@ -61,7 +61,7 @@ pub(crate) struct HoldView {
     /// `card-held`, `phone-lost` or `operator`.
     #[schema(example = "phone-lost")]
     pub cause: &'static str,
-    /// Since when for this cause.
+    /// Since when for this cause: when it was asked for last.
     #[schema(value_type = String, format = DateTime)]
     pub since: DateTime<Utc>,
     /// The instruction that asked for it: the SHA-256 of its octets, in hexadecimal.

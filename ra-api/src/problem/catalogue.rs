@@ -156,6 +156,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry(Group::Instruction, "certificate_ended", 409, "Certificate has ended"),
     entry(Group::Instruction, "hold_not_liftable", 409, "Holds are never lifted here"),
     entry(Group::Instruction, "not_on_hold", 409, "Not on hold for this cause"),
+    entry(Group::Instruction, "hold_renewed", 409, "Put on hold again since"),
     entry(Group::Instruction, "hold_of_card", 409, "A hold that follows the card"),
     entry(Group::Instruction, "reason_not_permanent", 422, "A hold is no reason to revoke"),
     entry(Group::Instruction, "invalid_since_in_future", 422, "Invalid since a time to come"),

@@ -14,6 +14,7 @@ use policies::LifecyclePolicy;
 
 use crate::certificate::CertificateId;
 use crate::codes;
+use crate::deferred_instruction;
 use crate::fault::{StoreFault, WriteError};
 use crate::sql::sql;
 use crate::transaction::Transaction;
@@ -57,6 +58,9 @@ pub enum ChangeRefusal {
     /// No certificate, or none that still stands, is meant.
     #[error("there is no such certificate, or none that has not ended")]
     TargetUnknown,
+    /// A lift that was put off, and the hold was asked for again since.
+    #[error("the hold was asked for again after this lift, which had to wait")]
+    HoldRenewed,
     /// The rules of life forbid it.
     #[error(transparent)]
     Lifecycle(#[from] LifecycleRefusal),
@@ -66,6 +70,7 @@ impl Refusal for ChangeRefusal {
     fn code(&self) -> &'static str {
         match self {
             Self::TargetUnknown => "target_unknown",
+            Self::HoldRenewed => "hold_renewed",
             Self::Lifecycle(refusal) => refusal.code(),
         }
     }
@@ -91,7 +96,8 @@ impl Transaction<'_> {
     /// as it is, and only if every one of them forbids it is the (first) refusal the answer.
     ///
     /// The rows are locked until the end of the transaction, always in the same order, so whatever happens to a certificate at the
-    /// same time comes before or after. Nothing was written if it is refused. Each change has exactly one event.
+    /// same time comes before or after. Nothing was written if it is refused. Each change has exactly one event. A lift by an instruction
+    /// that was put off leaves holds alone that were placed, or asked for again, since.
     ///
     /// Errors besides refusals: [`StoreFault::Reconciling`] for the lift of a hold.
     pub fn change_certificates(
@@ -117,13 +123,26 @@ impl Transaction<'_> {
         if standings.is_empty() {
             return Err(WriteError::Refused(ChangeRefusal::TargetUnknown));
         }
+        let is_renewed = self.leave_renewed_holds(&mut standings, command, order)?;
         let grounds = Grounds { by: &order.origin, card_change: None, instruction: order.instruction.as_ref(), policy };
         let (changed, refusals) = self.change(&mut standings, command, &grounds, now);
+        if is_renewed && refusals.len() == standings.len() {
+            return Err(WriteError::Refused(ChangeRefusal::HoldRenewed));
+        }
         if let Some(refusal) = refusals.first().filter(|_| refusals.len() == standings.len()) {
             return Err(WriteError::Refused((*refusal).into()));
         }
         standing::write(self.session, &standings, order.instruction.as_ref(), now)?;
         Ok(changed)
+    }
+
+    /// Takes the certificates away that a lift came too late for: they were held again while it waited. Whether there were any.
+    fn leave_renewed_holds(&mut self, standings: &mut Vec<Standing>, command: &Command, order: &Order) -> Result<bool, StoreFault> {
+        let (Command::Lift { cause }, Some(digest)) = (command, &order.instruction) else { return Ok(false) };
+        let ids: Vec<CertificateId> = standings.iter().map(|standing| standing.id).collect();
+        let renewed = deferred_instruction::held_since(self.session, digest, *cause, &ids)?;
+        standings.retain(|standing| !renewed.contains(&standing.id));
+        Ok(!renewed.is_empty())
     }
 
     /// Writes down that live certificates have reached their end, and makes the holds of those that were held permanent; `limit`

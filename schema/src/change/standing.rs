@@ -13,6 +13,7 @@ use super::Origin;
 use crate::certificate::{CertificateId, CertificateState};
 use crate::codes;
 use crate::connection::Session;
+use crate::deferred_instruction;
 use crate::event::{EventKind, NewEvent};
 use crate::fault::StoreFault;
 use crate::hold;
@@ -32,6 +33,8 @@ pub(crate) struct Standing {
     /// As it is now.
     pub(crate) certificate: Certificate,
     stored: State,
+    /// The cause that was asked for last, if it stood already.
+    repeated: Option<HoldCause>,
 }
 
 /// Why something is done: what the events of it tell beside what was done.
@@ -55,6 +58,8 @@ impl Standing {
         now: DateTime<Utc>,
     ) -> Result<Option<Change>, LifecycleRefusal> {
         let change = lifecycle::decide(&self.certificate, command, policy, now)?;
+        let standing = causes(&self.certificate.state);
+        self.repeated = command.placed(self.certificate.kind, policy).filter(|cause| standing.contains(*cause));
         if let Some(change) = &change {
             self.certificate.state = lifecycle::apply(self.certificate.state, change);
         }
@@ -179,19 +184,32 @@ impl Row {
         };
         let state = state.ok_or(StoreFault::Corrupt("a certificate's state, revocation and holds contradict each other"))?;
         let certificate = Certificate { kind: self.kind, not_after: self.not_after, state };
-        Ok(Standing { id: self.id, ca_key: self.ca_key, serial: self.serial, holder: self.holder, certificate, stored: state })
+        Ok(Standing {
+            id: self.id,
+            ca_key: self.ca_key,
+            serial: self.serial,
+            holder: self.holder,
+            certificate,
+            stored: state,
+            repeated: None,
+        })
     }
 }
 
-/// Brings what was done to certificates to the database. `instruction` placed the holds that were placed.
+/// Brings what was done to certificates to the database. `instruction` placed the holds that were placed. A hold that people ask for again
+/// counts from now: no lift that was asked for before undoes it.
 pub(crate) fn write<'a>(
     session: &mut Session,
     standings: impl IntoIterator<Item = &'a Standing>,
     instruction: Option<&Sha256Digest>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreFault> {
-    let changed: Vec<&Standing> = standings.into_iter().filter(|standing| standing.certificate.state != standing.stored).collect();
-    let (mut gone, mut placed) = (Vec::new(), Vec::new());
+    let (changed, unchanged): (Vec<&Standing>, Vec<&Standing>) =
+        standings.into_iter().partition(|standing| standing.certificate.state != standing.stored);
+    let repeated =
+        unchanged.iter().filter_map(|standing| Some((standing.id, standing.repeated.filter(|cause| is_placed_by_people(*cause))?)));
+    let mut gone: Vec<(CertificateId, HoldCause)> = repeated.collect();
+    let mut placed = gone.clone();
     for standing in &changed {
         let (before, after) = (causes(&standing.stored), causes(&standing.certificate.state));
         let of = |cause: HoldCause| (standing.id, cause);
@@ -217,8 +235,17 @@ pub(crate) fn write<'a>(
             return Err(StoreFault::Corrupt("a locked certificate is not there"));
         }
     }
+    let is_to_outlast_lifts = placed.iter().any(|(_, cause)| is_placed_by_people(*cause));
+    let at = if is_to_outlast_lifts { deferred_instruction::after_all(session, now)? } else { now };
     hold::remove(session, &gone)?;
-    hold::place(session, &placed, instruction, now)
+    hold::place(session, &placed, instruction, at)
+}
+
+fn is_placed_by_people(cause: HoldCause) -> bool {
+    match cause {
+        HoldCause::CardHeld => false,
+        HoldCause::PhoneLost | HoldCause::Operator => true,
+    }
 }
 
 fn causes(state: &State) -> HoldCauses {

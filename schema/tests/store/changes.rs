@@ -12,7 +12,7 @@ use schema::change::{Changed, Order, Origin, Target};
 use schema::device::NewDevice;
 use schema::instruction::{InstructionForm, NewInstruction};
 use schema::issuance::IssueRefusal;
-use schema::testing::{Sample, TestDatabase, add_ca_keys, jpki, moment};
+use schema::testing::{Sample, TestDatabase, add_ca_keys, jpki, moment, replayed, stored};
 use schema::{EventKind, WriteError, on_each_database};
 
 use crate::cards::{apply_all, following, state};
@@ -36,6 +36,15 @@ pub(crate) fn change(
         WriteError::Refused(refusal) => refusal.code(),
         WriteError::Fault(fault) => panic!("{fault}"),
     })
+}
+
+/// A lift that waits, found in order at that time.
+fn put_off(store: &TestDatabase, message: &[u8], seconds: i64) -> Sha256Digest {
+    let new = NewInstruction::new(InstructionForm::Operator, message.to_vec());
+    let digest = new.digest;
+    store.writer().write(move |tx| tx.receive_instruction(&new, moment(seconds))).unwrap();
+    store.writer().write(move |tx| tx.defer_instruction(&digest, moment(seconds))).unwrap();
+    digest
 }
 
 const LOST: Command = Command::Hold { cause: HoldCause::PhoneLost };
@@ -72,7 +81,7 @@ on_each_database! {
         change(store, serial(&sample), Command::Hold { cause: HoldCause::Operator }, &policy, 30).unwrap();
         assert_eq!(change(store, serial(&sample), LOST, &policy, 40), Ok(Vec::new()), "placed twice");
         let causes: Vec<_> = store.reader().holds(id).unwrap().into_iter().map(|hold| (hold.cause, hold.placed_at)).collect();
-        assert_eq!(causes, [(HoldCause::CardHeld, moment(20)), (HoldCause::PhoneLost, moment(10)), (HoldCause::Operator, moment(30))]);
+        assert_eq!(causes, [(HoldCause::CardHeld, moment(20)), (HoldCause::PhoneLost, moment(40)), (HoldCause::Operator, moment(30))]);
 
         change(store, serial(&sample), FOUND, &policy, 50).unwrap();
         assert_eq!(change(store, serial(&sample), FOUND, &policy, 51), Err("not_on_hold"));
@@ -185,5 +194,63 @@ on_each_database! {
         let third = Sample { holder_id: old.holder_id.clone(), card: old.card, ..Sample::new(3, keys) };
         assert_eq!(third.accept_and_issue(&store.writer(), moment(23)), Err(WriteError::Refused(IssueRefusal::CardHeld)));
         assert_eq!(state(store, second.certificates[0]), State::Live);
+    }
+
+    fn a_lift_that_was_put_off_leaves_holds_alone_that_came_after_it(store) {
+        let keys = add_ca_keys(&store.writer());
+        let [again, anew, before] = [1, 2, 3].map(|number| {
+            let sample = Sample::new(number, keys);
+            sample.accept_and_issue(&store.writer(), moment(2)).unwrap();
+            sample
+        });
+        let policy = following();
+        for sample in [&again, &before] {
+            change(store, serial(sample), LOST, &policy, 10).unwrap();
+        }
+        let lift = put_off(store, b"found", 20);
+        // Once a second later, and once by a clock that is behind: none of that makes it come before the lift.
+        assert_eq!(change(store, serial(&again), LOST, &policy, 21), Ok(Vec::new()));
+        change(store, serial(&anew), LOST, &policy, 15).unwrap();
+        let held = store.reader().certificate_status(keys[0], &again.serial(Signature)).unwrap().unwrap().revocation.unwrap();
+        assert_eq!(held.at, moment(10), "what relying parties are told stays");
+
+        let asked = |samples: &[&Sample]| {
+            let targets: Vec<Target> = samples.iter().map(|sample| serial(sample)).collect();
+            let (order, policy) = (Order { instruction: Some(lift), ..operator() }, policy.clone());
+            let lifted = store.writer().write(move |tx| tx.change_certificates(&targets, &FOUND, &policy, &order, moment(30)));
+            lifted.map(|changed| changed.len()).map_err(|error| match error {
+                WriteError::Refused(refusal) => refusal.code(),
+                WriteError::Fault(fault) => panic!("{fault}"),
+            })
+        };
+        assert_eq!(asked(&[&again]), Err("hold_renewed"));
+        assert_eq!(asked(&[&anew]), Err("hold_renewed"));
+        assert_eq!(asked(&[&again, &anew, &before]), Ok(1), "what stood before is lifted");
+        assert_eq!(asked(&[&before]), Err("not_on_hold"));
+        assert_eq!(change(store, serial(&again), FOUND, &policy, 40).unwrap().len(), 1, "by whoever asks after it");
+        assert_eq!(stored(&store.reader()), replayed(&store.reader()));
+    }
+
+    fn a_lift_that_waits_for_a_released_card_is_overtaken_by_what_holds_again(store) {
+        let sample = Sample::new(1, add_ca_keys(&store.writer()));
+        let id = sample.accept_and_issue(&store.writer(), moment(2)).unwrap().certificates[0];
+        let text = include_str!("../../../policies/lifecycle/derived-piv.toml");
+        let policy = LifecyclePolicy::parse("holding.toml", &text.replace("held = \"none\"", "held = \"hold\"").replace("expired = \"none\"", "expired = \"hold\"")).unwrap();
+        let apply = |changes: &[(i64, CardChange)], seconds: i64| {
+            let events: Vec<_> = changes.iter().map(|(sequence, change)| sample.card_event(Signature, *sequence, *change)).collect();
+            let policy = policy.clone();
+            drop(store.writer().write(move |tx| tx.apply_card_events_without_lifts(&events, &policy, moment(seconds))).unwrap());
+        };
+        let lift = |seconds: i64| {
+            let policy = policy.clone();
+            store.writer().write(move |tx| tx.lift_deferred(100, &policy, moment(seconds))).unwrap()
+        };
+        apply(&[(1, CardChange::Held { at: moment(3) })], 4);
+        apply(&[(2, CardChange::Released { at: moment(5) }), (3, CardChange::Expired { at: moment(6) })], 7);
+        apply(&[(4, CardChange::Released { at: moment(8) })], 9);
+        apply(&[(5, CardChange::Expired { at: moment(10) })], 11);
+        assert_eq!((lift(12), store.reader().holds(id).unwrap().len()), (0, 1), "the card is good, and was followed by what holds");
+        apply(&[(6, CardChange::Expired { at: moment(13) }), (7, CardChange::Released { at: moment(14) })], 15);
+        assert_eq!((lift(16), state(store, id)), (1, State::Live));
     }
 }

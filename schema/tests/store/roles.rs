@@ -60,7 +60,7 @@ fn applications_go_their_way_from_role_to_role() {
     renewed.issue(&ca.writer(), second, moment(3)).unwrap();
     assert_eq!(ca.reader().unapplied_card_events(10).unwrap().len(), 1);
     write(&ca, move |tx| tx.apply_card_event(&event, &jpki(), moment(4)));
-    assert_eq!(write(&ca, |tx| tx.take_rejections()), 1);
+    assert_eq!(write(&ca, |tx| tx.take_rejections(moment(4))), 1);
     let lease = write(&ca, |tx| tx.acquire_lease("ca", "one", moment(0), TimeDelta::seconds(9))).unwrap();
     let key = keys[0];
     let crl = write(&ca, move |tx| -> Result<_, StoreFault> {
