@@ -4,6 +4,7 @@
 
 mod dishonest;
 mod evidence;
+mod forged;
 mod honest;
 mod reports;
 mod stage;
