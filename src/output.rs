@@ -69,6 +69,11 @@ pub(crate) fn pairs(pairs: &[(&str, String)]) -> String {
     lines.join("\n")
 }
 
+/// How many there are of something: `words` of one, and of any other number.
+pub(crate) fn counted(count: u64, words: [&str; 2]) -> String {
+    format!("{count} {}", words[usize::from(count != 1)])
+}
+
 /// A moment as RFC 3339 in UTC, to the second.
 pub(crate) fn time(at: chrono::DateTime<chrono::Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)

@@ -66,6 +66,14 @@ impl Log {
         Command::new("python3").arg(script).args([command, &self.key.verifier().vkey()]).args(arguments).output().unwrap()
     }
 
+    /// The script says that nothing can be judged, and why.
+    fn is_asked_wrongly(&self, key: &str, log: &Path, why: &str) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/verify-log");
+        let output = Command::new("python3").arg(script).args(["log", key]).arg(log).output().unwrap();
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && complaint.starts_with("verify-log: ") && complaint.contains(why), "{complaint}");
+    }
+
     /// Whether the script says that it holds; what it says otherwise must be a sentence of its own, not a Python traceback.
     fn holds(&self, command: &str, arguments: &[&Path]) -> bool {
         let output = self.script(command, arguments);
@@ -148,7 +156,11 @@ fn whatever_is_changed_the_script_finds() {
             assert!(!log.holds("log", &[tiles.path()]), "{name}: {} octets", octets.len());
         }
         std::fs::remove_file(&path).unwrap();
-        assert!(!log.holds("log", &[tiles.path()]), "{name} removed");
+        if name == "checkpoint" {
+            log.is_asked_wrongly(&log.key.verifier().vkey(), tiles.path(), "there is no checkpoint");
+        } else {
+            assert!(!log.holds("log", &[tiles.path()]), "{name} removed");
+        }
         std::fs::write(&path, good).unwrap();
     }
     assert!(log.holds("log", &[tiles.path()]));
@@ -165,6 +177,32 @@ fn whatever_is_changed_the_script_finds() {
     assert_ne!(other, vkey);
     let stranger = Log { key: LogKey::generate("ra.example/log").unwrap(), ..log };
     assert!(!stranger.holds("log", &[tiles.path()]));
+}
+
+#[test]
+fn the_script_tells_what_is_asked_wrongly_from_what_does_not_hold() {
+    let log = Log::published(&[3]);
+    let (tiles, vkey) = (log.tiles(), log.key.verifier().vkey());
+    let key_file = log.file("log.vkey", &format!("{vkey}\n"));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/verify-log");
+    let by_file = Command::new("python3").arg(&script).arg("log").args([&key_file, tiles.path()]).output().unwrap();
+    assert!(by_file.status.success(), "{}", String::from_utf8_lossy(&by_file.stderr));
+
+    log.is_asked_wrongly("no-such.vkey", tiles.path(), "No such file");
+    log.is_asked_wrongly("ra.example/log+00000000+", tiles.path(), "no verifier key");
+    log.is_asked_wrongly(&vkey.replacen('+', "x+", 1), tiles.path(), "mistyped");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    log.is_asked_wrongly(&vkey, Path::new(&format!("http://{free}/log")), "no answer");
+    let (name, octets) = ("witness.example/w", [[4].as_slice(), &[7; 32]].concat());
+    let id = hex::encode(&sha256(&[name.as_bytes(), b"\n", &octets].concat())[..4]);
+    let witness = format!("{name}+{id}+{}", STANDARD.encode(&octets));
+    log.is_asked_wrongly(&witness, tiles.path(), "a key of a witness");
+
+    let other = LogKey::generate("other.example/log").unwrap().verifier().vkey();
+    let output = Command::new("python3").arg(script).args(["log", &other]).arg(tiles.path()).output().unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("one of other.example/log: it says 'ra.example/log'"), "{complaint}");
 }
 
 #[test]

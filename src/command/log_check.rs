@@ -8,14 +8,14 @@ use crate::failure::Failure;
 use crate::installation::open_store;
 use crate::log_check::LogCheck;
 use crate::log_key::{log_key, tile_directory};
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::verifier_keys::log_verifier;
 
 /// Hold the store, the log and the tile directory against each other
 ///
 /// Each event is made into its leaf's content again and must be what the leaf commits to; the leaves must make the tree that was signed,
 /// and the tiles in the store and in the tile directory; the certificates must stand as the events tell. The first thing that is not so
-/// is named first. It ends with exit code 0 if everything is as it should be, with 10 if anything is not. The roles may be running.
+/// is named first. Where nothing was signed yet, there is nothing to be held against, and that is said. It ends with exit code 0 if everything is as it should be, with 10 if anything is not. The roles may be running.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
@@ -46,7 +46,8 @@ pub(super) fn run(arguments: &Check, output: Output) -> Result<(), Failure> {
     match report.findings().told.first() {
         None => Ok(()),
         Some(first) => {
-            let message = format!("{} findings, the first at {}: {}", report.findings().total, first.place, first.words);
+            let found = counted(report.findings().total, ["finding, at", "findings, the first at"]);
+            let message = format!("{found} {}: {}", first.place, first.words);
             Err(Failure::disproved(message).with_code(first.code))
         }
     }

@@ -41,6 +41,11 @@ pub(crate) struct SettingsArgument {
 }
 
 impl SettingsArgument {
+    /// Whether there are any.
+    pub(crate) fn are_there(&self) -> bool {
+        Settings::file(&self.path).is_file()
+    }
+
     /// Reads and checks them.
     pub(crate) fn load(&self) -> Result<Settings, Failure> {
         Settings::load(&self.path).map_err(|fault| Failure::settings(fault.to_string()))

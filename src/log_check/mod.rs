@@ -9,12 +9,23 @@ mod published;
 mod states;
 mod verdict;
 
-use audit_log::{Checkpoint, LogVerifier, StoredTiles, TileDirectory, TileSource};
+use audit_log::{Checkpoint, LogVerifier, SignedCheckpoint, StoredTiles, TileDirectory, TileSource};
 use schema::{Reader, StoreFault};
 
 pub(crate) use findings::Findings;
 use leaves::Leaves;
 pub(crate) use verdict::Report;
+
+/// What findings about it call it.
+const PUBLISHED: &str = "the checkpoint in the tile directory";
+
+/// What the tile directory has of a checkpoint.
+enum Published {
+    Signed(SignedCheckpoint),
+    /// One that is none: a finding.
+    Wrong,
+    Nowhere,
+}
 
 /// What is held against each other.
 pub(crate) struct LogCheck {
@@ -32,6 +43,11 @@ impl LogCheck {
         // First the directory, then the store: what was published had been stored before.
         let published = self.published(&mut findings);
         let head = self.reader.log_head()?;
+        let has_begun = head.size > 0 || head.note.is_some();
+        if matches!(published, Published::Nowhere) && has_begun {
+            findings.add(PUBLISHED, None, "checkpoint_absent", format!("there is none in {}", self.directory.path().display()));
+        }
+        let published = if let Published::Signed(checkpoint) = published { Some(checkpoint) } else { None };
         let note = head.note.as_ref().and_then(|stored| match Checkpoint::verify(&stored.text, &self.verifier) {
             Ok(note) if note.size() == stored.size => Some(note),
             Ok(note) => {
@@ -48,7 +64,7 @@ impl LogCheck {
         let mut leaves = Leaves::new(&self.reader, &head, &marks, &mut findings);
         leaves.examine(|done| progress("leaves", done, head.size))?;
         let tree = leaves.finish()?;
-        for (what, signed) in [("the last note in the store", &note), ("the checkpoint in the tile directory", &published)] {
+        for (what, signed) in [("the last note in the store", &note), (PUBLISHED, &published)] {
             let Some(signed) = signed else { continue };
             if signed.size() > head.size {
                 let words =
@@ -70,22 +86,22 @@ impl LogCheck {
         Ok(Report { head, note, published, tree, certificates, findings })
     }
 
-    fn published(&self, findings: &mut Findings) -> Option<audit_log::SignedCheckpoint> {
-        const WHAT: &str = "the checkpoint in the tile directory";
+    fn published(&self, findings: &mut Findings) -> Published {
         let text = match self.directory.checkpoint() {
             Ok(Some(text)) => text,
-            Ok(None) => {
-                findings.add(WHAT, None, "checkpoint_absent", format!("there is none in {}", self.directory.path().display()));
-                return None;
-            }
+            Ok(None) => return Published::Nowhere,
             Err(fault) => {
-                findings.add(WHAT, None, "checkpoint_unreadable", fault.to_string());
-                return None;
+                findings.add(PUBLISHED, None, "checkpoint_unreadable", fault.to_string());
+                return Published::Wrong;
             }
         };
-        Checkpoint::verify(&text, &self.verifier)
-            .inspect_err(|refusal| findings.add(WHAT, None, "checkpoint_unsigned", refusal.to_string()))
-            .ok()
+        match Checkpoint::verify(&text, &self.verifier) {
+            Ok(checkpoint) => Published::Signed(checkpoint),
+            Err(refusal) => {
+                findings.add(PUBLISHED, None, "checkpoint_unsigned", refusal.to_string());
+                Published::Wrong
+            }
+        }
     }
 
     fn source(&self) -> impl TileSource + '_ {

@@ -33,6 +33,7 @@ impl Report {
     pub(crate) fn json(&self) -> Value {
         json!({
             "sound": self.is_sound(),
+            "begun": self.head.size > 0,
             "size": self.head.size,
             "root": hex::encode(self.head.root),
             "signed_size": self.note.as_ref().map(SignedCheckpoint::size),
@@ -69,6 +70,9 @@ impl Report {
             .map(|finding| format!("{} [{}]: {}", finding.place, finding.code, finding.words))
             .collect();
         match self.findings.total {
+            0 if self.head.size == 0 => format!(
+                "{facts}\n\nNothing was signed yet: the log has no leaf before the CA role first runs, so there is nothing to be held against the store."
+            ),
             0 => format!(
                 "{facts}\n\nEvery event is what its leaf commits to, the leaves make the tree that was signed, and the certificates stand as the events tell."
             ),

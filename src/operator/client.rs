@@ -30,15 +30,15 @@ const PATIENT_ATTEMPTS: u32 = 30;
 pub(crate) struct OperatorClient {
     agent: Agent,
     url: String,
-    audience: String,
+    audience: Option<String>,
     certificate: Vec<u8>,
     signer: FileSigner,
     patience: Duration,
 }
 
 impl OperatorClient {
-    /// Reads certificate and key; connects to nothing yet.
-    pub(super) fn new(url: &str, credentials: &Path, name: &str, audience: &str, patience: Duration) -> Result<Self, Failure> {
+    /// Reads certificate and key; connects to nothing yet. Without an audience it can ask, and instruct nobody.
+    pub(super) fn new(url: &str, credentials: &Path, name: &str, audience: Option<String>, patience: Duration) -> Result<Self, Failure> {
         if !url.starts_with("https://") {
             return Err(Failure::usage("the operators' listener is at https://…"));
         }
@@ -66,7 +66,7 @@ impl OperatorClient {
         Ok(Self {
             agent: config.into(),
             url: url.trim_end_matches('/').to_owned(),
-            audience: audience.to_owned(),
+            audience,
             certificate: own,
             signer: FileSigner::open_clear(&key).map_err(|fault| Failure::settings(Chain(&fault).to_string()))?,
             patience,
@@ -98,9 +98,11 @@ impl OperatorClient {
 
     /// Signs an instruction, sends it, and waits for the CA's decision.
     pub(crate) fn instruct(&self, what: &Value) -> Result<Decision, Failure> {
+        let nobody = || Failure::usage("--ra-name is missing, and there are no settings: an instruction is signed for an RA by its name");
+        let audience = self.audience.as_deref().ok_or_else(nobody)?;
         let challenge = self.send("/v1/challenges", "application/json", b"")?.body;
         let challenge = challenge["challenge"].as_str().ok_or_else(|| Failure::other("the server gave no challenge"))?;
-        let statement = json!({ "type": STATEMENT_TYPE, "audience": self.audience, "challenge": challenge, "do": what });
+        let statement = json!({ "type": STATEMENT_TYPE, "audience": audience, "challenge": challenge, "do": what });
         let message = sign(statement.to_string().as_bytes(), &self.certificate, &self.signer)
             .map_err(|fault| Failure::other(format!("the instruction could not be signed: {}", Chain(&fault))))?;
         let mut decision = Decision::read(&self.send("/v1/instructions", "application/cms", &message)?.body)?;

@@ -108,9 +108,14 @@ pub(crate) fn log_origin(ra_name: &str) -> String {
 }
 
 impl Settings {
+    /// The file that is meant by a path: itself, or the one in a directory.
+    pub(crate) fn file(path: &Path) -> PathBuf {
+        if path.is_dir() { path.join(FILE_NAME) } else { path.to_path_buf() }
+    }
+
     /// Reads and checks `path`, a settings file or the directory of one.
     pub(crate) fn load(path: &Path) -> Result<Self, SettingsFault> {
-        let file = if path.is_dir() { path.join(FILE_NAME) } else { path.to_path_buf() };
+        let file = Self::file(path);
         if !file.is_file() {
             return Err(SettingsFault::Missing(file));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use audit_log::export::Manifest;
 use audit_log::hash::sha256;
@@ -150,12 +150,63 @@ pub(crate) fn are_refused_where_there_is_nothing_to_prove(installation: &Install
     refused(&["--to-dir", installation.scratch().to_str().unwrap()], "exists", 9);
     refused(&["--to-dir", &scratch("none"), "--since", &scratch("nowhere")], "not_found", 5);
     let nobody = format!("age1{}", "q".repeat(58));
-    refused(&["--to-dir", &scratch("none"), "--with-evidence", "--recipient", &nobody], "recipient_invalid", 6);
+    refused(&["--to-dir", &scratch("none"), "--with-evidence", "--recipient", &nobody], "usage", 2);
 
     // Whoever has seen a larger log than there is has the proof that something was taken away.
     let larger = fs::read_to_string(installation.scratch().join("earlier.checkpoint")).unwrap().replacen("\n", "\n9", 1);
     fs::write(scratch("larger.checkpoint"), larger).unwrap();
     refused(&["--to-dir", &scratch("none"), "--since", &scratch("larger.checkpoint"), "--from-leaf", "0"], "log_shrunk", 6);
+    refused(&["--to-dir", &scratch("none"), "--operators-url", "https://127.0.0.1:9"], "unreachable", 7);
+    assert!(!Path::new(&scratch("none")).exists(), "a directory is left behind");
+}
+
+/// Another key of the auditor's own is told as what it is, before anything is judged.
+pub(crate) fn are_not_judged_with_another_s_key(installation: &Installation, first: &Taken) {
+    let scratch = installation.scratch().to_owned();
+    run(&scratch, "age-keygen", &["--output", "other.key"]);
+    let key = installation.json(&["log", "show"])["verifier_key"].as_str().unwrap().to_owned();
+    let (identity, card_ca) = (scratch.join("other.key"), scratch.join("sandbox/card-ca-signature-1.pem"));
+    let more = ["--identity", identity.to_str().unwrap(), "--card-ca", card_ca.to_str().unwrap(), "--output", "json"];
+    let output = tsunagi(&[&["audit", "verify", first.path(), "--log-key", &key], &more[..]].concat());
+    let failure: Value = serde_json::from_slice(&output.stderr).unwrap_or_else(|_| panic!("{}", said(&output)));
+    assert_eq!((failure["code"].as_str(), output.status.code()), (Some("identity_other"), Some(2)), "{failure}");
+    assert!(failure["error"].as_str().unwrap().contains(&first.manifest().recipient.unwrap()), "{failure}");
+}
+
+/// A machine of the auditor's own has no settings of the installation.
+pub(crate) fn need_no_settings(installation: &Installation) {
+    let url = format!("https://{}", installation.operators);
+    let credentials = installation.place().join("operators");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let ask = |arguments: &[&str]| {
+        let who = ["--operators-url", &url, "--credentials", credentials.to_str().unwrap(), "--as", "auditor", "--output", "json"];
+        let mut command = std::process::Command::new(program());
+        command.args(arguments).args(who).current_dir(elsewhere.path()).env_remove("TSUNAGI_SETTINGS");
+        command.stdin(std::process::Stdio::null()).output().unwrap()
+    };
+    let own = ["audit", "export", "--to-dir", "own", "--ra-name", "ra.test"];
+    for arguments in [&["audit", "list"][..], &["audit", "search", "--limit", "1"], &own] {
+        let output = ask(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    }
+    let nameless = ask(&["audit", "export", "--to-dir", "nameless"]);
+    assert_eq!(nameless.status.code(), Some(2), "{}", said(&nameless));
+    assert!(String::from_utf8_lossy(&nameless.stderr).contains("--ra-name"), "{}", said(&nameless));
+    let another = ask(&["audit", "export", "--to-dir", "another", "--ra-name", "another.example"]);
+    assert!(another.status.code() == Some(6) && said(&another).contains("statement_audience"), "{}", said(&another));
+}
+
+/// Reports say what they cover, and there is none over visits between which leaves are missing.
+pub(crate) fn are_reported_in_order(installation: &Installation, first: &Taken) {
+    let second = installation.scratch().join("second");
+    let report = |directory: &str, previous: &str, format: &str| {
+        tsunagi(&["audit", "report", directory, "certificates", "--previous", previous, "--format", format])
+    };
+    let whole = report(second.to_str().unwrap(), first.path(), "csv");
+    assert!(whole.status.success() && String::from_utf8_lossy(&whole.stderr).starts_with("tsunagi: leaves 0 to "), "{}", said(&whole));
+    assert!(String::from_utf8_lossy(&whole.stdout).starts_with("month,"), "{}", said(&whole));
+    let turned = report(first.path(), second.to_str().unwrap(), "table");
+    assert_eq!(turned.status.code(), Some(2), "{}", said(&turned));
 }
 
 pub(crate) fn are_for_auditors_alone(installation: &Installation, first: &Taken) {

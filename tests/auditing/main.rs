@@ -18,6 +18,9 @@ support::on_each_database! {
         exports::go_on_where_an_earlier_one_ended(&installation, &first);
         exports::are_fetched_from_any_place_on(&installation, &first);
         exports::are_refused_where_there_is_nothing_to_prove(&installation, &first);
+        exports::are_not_judged_with_another_s_key(&installation, &first);
+        exports::are_reported_in_order(&installation, &first);
+        exports::need_no_settings(&installation);
         exports::are_for_auditors_alone(&installation, &first);
         exports::name_the_record_that_was_changed(&installation);
     }

@@ -55,6 +55,11 @@ pub(crate) fn finds_what_belongs_together(installation: &Installation) {
     let csv = String::from_utf8(csv.stdout).unwrap();
     assert!(csv.starts_with("leaf,position,at,kind,certificate,application,data\r\n") && csv.contains(at), "{csv}");
 
+    let as_csv = |more: &[&str]| installation.command(&[&["audit", "search", "--format", "csv"], more].concat());
+    let cut_off = as_csv(&["--limit", "3"]);
+    assert!(String::from_utf8_lossy(&cut_off.stderr).contains("there is more: --after "), "{}", said(&cut_off));
+    assert!(as_csv(&["--certificate", serial]).stderr.is_empty());
+
     wrong_questions_are_told(installation);
     // Each question is on record, and what it was about is in no log.
     counted(installation, &format!("question LIKE '%{holder}%'"), 1);

@@ -44,6 +44,19 @@ pub struct Report {
     pub uncounted: u64,
     /// Records whose content is gone.
     pub absent: u64,
+    /// What was read for it.
+    pub range: Range,
+}
+
+/// The leaves that a report covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// The first.
+    pub from: u64,
+    /// The leaf after the last.
+    pub to: u64,
+    /// The earliest and the latest time of a record that is there, in milliseconds since 1970.
+    pub times: Option<(i64, i64)>,
 }
 
 /// One cell.
@@ -76,6 +89,26 @@ pub enum ReportFault {
         /// What is wrong.
         problem: String,
     },
+    /// Between two exports leaves are missing.
+    #[error("leaves {from} to {} are in none of the exports: {directory} begins after them. Name the export that has them as well", .to - 1)]
+    Apart {
+        /// The later export.
+        directory: String,
+        /// The first leaf that is missing.
+        from: u64,
+        /// The leaf after the last.
+        to: u64,
+    },
+    /// An export begins before the one that was read before it.
+    #[error("{directory} begins at leaf {from}, before the export named before it, at {earlier}: name exports in the order of your visits")]
+    OutOfOrder {
+        /// The export.
+        directory: String,
+        /// Where it begins.
+        from: u64,
+        /// Where the one before begins.
+        earlier: u64,
+    },
 }
 
 /// Who counts.
@@ -97,7 +130,7 @@ impl Report {
     /// Reads the records of exports, one after the other, and reports. What overlaps is counted once.
     ///
     /// # Errors
-    /// If one is none, or cannot be read to its end.
+    /// If one is none, or cannot be read to its end; if they are not in order, or leaves between them are missing.
     pub fn of(kind: ReportKind, directories: &[impl AsRef<Path>]) -> Result<Self, ReportFault> {
         let mut tally: Box<dyn Tally> = match kind {
             ReportKind::Certificates => Box::new(certificates::Certificates::default()),
@@ -106,27 +139,35 @@ impl Report {
             ReportKind::Operators => Box::new(operators::Operators::default()),
             ReportKind::Policies => Box::new(policies::Policies::default()),
         };
-        let (mut uncounted, mut absent, mut next) = (0, 0, 0);
+        let (mut uncounted, mut absent, mut range, mut earlier) = (0, 0, Range { from: 0, to: 0, times: None }, None);
         for directory in directories {
             let directory = directory.as_ref();
             let manifest = manifest(directory)?;
+            range.go_on(directory, &manifest, earlier)?;
+            earlier = Some(manifest.from);
             for part in &manifest.parts {
-                read(directory, &manifest, &part.records.name, &mut |record| {
-                    if record.leaf() < next {
-                        return;
+                let missing = read(directory, &manifest, &part.records.name, &mut |record| {
+                    if record.leaf() != range.to {
+                        return record.leaf() < range.to;
                     }
-                    next = record.leaf() + 1;
+                    range.to += 1;
                     match record {
                         Record::Present { leaf, content, .. } => {
-                            let counted = Event::new(*leaf, *content).is_some_and(|event| tally.count(&event));
-                            uncounted += u64::from(!counted);
+                            let event = Event::new(*leaf, *content);
+                            range.add(event.as_ref());
+                            uncounted += u64::from(!event.is_some_and(|event| tally.count(&event)));
                         }
                         Record::Absent { .. } => absent += 1,
                     }
+                    true
                 })?;
+                if missing || range.to < part.to {
+                    let file = directory.join(&part.records.name).display().to_string();
+                    return Err(ReportFault::Malformed { file, problem: format!("the record of leaf {} is missing", range.to) });
+                }
             }
         }
-        Ok(Self { columns: tally.columns(), rows: tally.rows(), uncounted, absent })
+        Ok(Self { columns: tally.columns(), rows: tally.rows(), uncounted, absent, range })
     }
 
     /// As CSV (RFC 4180): a header, CRLF at each line's end.
@@ -140,13 +181,48 @@ impl Report {
         csv
     }
 
-    /// As JSON: `{"rows":[{"column":…},…],"uncounted":…,"absent":…}`.
+    /// As JSON: `{"from_leaf":…,"to_leaf":…,"from":…,"to":…,"rows":[{"column":…},…],"uncounted":…,"absent":…}`; `to_leaf` is the leaf after the last,
+    /// `from` and `to` are the times of the first and the last record.
     pub fn to_json(&self) -> Value {
         let row = |row: &Vec<Cell>| {
             let members = self.columns.iter().zip(row).map(|(column, cell)| ((*column).to_owned(), cell.to_json()));
             Value::Object(members.collect::<Map<_, _>>())
         };
-        serde_json::json!({ "rows": self.rows.iter().map(row).collect::<Vec<_>>(), "uncounted": self.uncounted, "absent": self.absent })
+        let (from, to) = self.range.times.unzip();
+        serde_json::json!({
+            "from_leaf": self.range.from, "to_leaf": self.range.to, "from": from.map(time), "to": to.map(time),
+            "rows": self.rows.iter().map(row).collect::<Vec<_>>(), "uncounted": self.uncounted, "absent": self.absent,
+        })
+    }
+}
+
+impl Range {
+    /// Whether an export goes on where those before it ended; `earlier` is where the last of them begins.
+    fn go_on(&mut self, directory: &Path, manifest: &Manifest, earlier: Option<u64>) -> Result<(), ReportFault> {
+        let (directory, from) = (directory.display().to_string(), manifest.from);
+        match earlier {
+            Some(earlier) if from < earlier => return Err(ReportFault::OutOfOrder { directory, from, earlier }),
+            Some(_) if from > self.to => return Err(ReportFault::Apart { directory, from: self.to, to: from }),
+            Some(_) => {}
+            None => (self.from, self.to) = (from, from),
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, event: Option<&Event<'_>>) {
+        let Some(at) = event.map(|event| event.at) else { return };
+        let (first, last) = self.times.unwrap_or((at, at));
+        self.times = Some((first.min(at), last.max(at)));
+    }
+}
+
+impl std::fmt::Display for Range {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "leaves {} to {}", self.from, self.to.saturating_sub(1))?;
+        match self.times {
+            Some((first, last)) => write!(f, ", {} to {}", time(first), time(last)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -196,7 +272,8 @@ fn manifest(directory: &Path) -> Result<Manifest, ReportFault> {
     Manifest::parse(&text).map_err(|fault| ReportFault::Malformed { file, problem: fault.to_string() })
 }
 
-fn read(directory: &Path, manifest: &Manifest, name: &str, tell: &mut dyn FnMut(&Record<'_>)) -> Result<(), ReportFault> {
+/// Tells all records of a file, until it is told that one is missing before: whether one is.
+fn read(directory: &Path, manifest: &Manifest, name: &str, tell: &mut dyn FnMut(&Record<'_>) -> bool) -> Result<bool, ReportFault> {
     let path = directory.join(name);
     let file = path.display().to_string();
     let opened = File::open(&path).map_err(|error| ReportFault::Unreadable { file: file.clone(), error })?;
@@ -204,9 +281,11 @@ fn read(directory: &Path, manifest: &Manifest, name: &str, tell: &mut dyn FnMut(
     while let Some(record) =
         reader.next_record().map_err(|fault| ReportFault::Malformed { file: file.clone(), problem: fault.to_string() })?
     {
-        tell(&record);
+        if !tell(&record) {
+            return Ok(true);
+        }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// A counter by keys, of bounded size.

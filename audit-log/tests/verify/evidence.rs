@@ -122,6 +122,9 @@ fn a_missing_or_exchanged_message_is_found() {
 fn a_changed_file_and_another_s_key_are_found() {
     let (stage, identity) = staged(|_| ());
     clean(&judged(&stage, &identity, &identity));
+    let identities = Identities::parse(&format!("# mine\n\n{}\n", identity.to_string().expose_secret())).unwrap();
+    assert!(identities.open(&identity.to_public().to_string()));
+    assert!(!identities.open(&age::x25519::Identity::generate().to_public().to_string()));
     let verdict = judged(&stage, &age::x25519::Identity::generate(), &identity);
     assert_eq!(verdict.findings[0].file.as_deref(), Some("evidence-00000000.age"), "{:#?}", verdict.findings);
 

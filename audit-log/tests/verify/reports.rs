@@ -1,7 +1,7 @@
 //! Reports of a log whose records can be counted by hand.
 
 use audit_log::export::ExportFormat;
-use audit_log::report::{Cell, Report, ReportKind};
+use audit_log::report::{Cell, Report, ReportFault, ReportKind};
 use audit_log::testing::Leaf;
 
 use crate::stage::Stage;
@@ -70,6 +70,36 @@ fn two_visits_that_overlap_are_counted_once_and_both_forms_say_the_same() {
     let json = one.to_json();
     assert_eq!(json["rows"].as_array().unwrap().len(), one.rows.len());
     assert_eq!(json["rows"][0]["month"], "2026-11");
+}
+
+#[test]
+fn a_report_tells_its_range_and_none_has_a_gap_or_another_order() {
+    let stage = Stage::new(54, 300);
+    let export = |name: &str, from, to| stage.export(name, from, to, ExportFormat::Jsonl);
+    let (first, second, third) = (export("first", 0, 100), export("second", 100, 200), export("third", 200, 300));
+    let report = |directories: &[&std::path::PathBuf]| Report::of(ReportKind::Certificates, directories);
+
+    let alone = report(&[&second]).unwrap();
+    assert_eq!((alone.range.from, alone.range.to), (100, 200));
+    assert!(alone.range.to_string().starts_with("leaves 100 to 199, 2026-11-"), "{}", alone.range);
+    let json = alone.to_json();
+    assert_eq!((json["from_leaf"].as_u64(), json["to_leaf"].as_u64()), (Some(100), Some(200)));
+    assert!(json["from"].as_str().unwrap() <= json["to"].as_str().unwrap() && json["to"].as_str().unwrap().ends_with('Z'), "{json}");
+    let all = report(&[&first, &second, &third]).unwrap();
+    assert_eq!((all.range.from, all.range.to), (0, 300));
+
+    let apart = report(&[&first, &third]).unwrap_err();
+    assert!(matches!(apart, ReportFault::Apart { from: 100, to: 200, .. }) && apart.to_string().contains("leaves 100 to 199 "), "{apart}");
+    let turned = report(&[&second, &first]).unwrap_err();
+    assert!(matches!(turned, ReportFault::OutOfOrder { from: 0, earlier: 100, .. }), "{turned}");
+
+    let records = second.join("records-00000000.jsonl");
+    let text = std::fs::read_to_string(&records).unwrap();
+    for (left_out, leaf) in [(50, 150), (99, 199)] {
+        let lines: Vec<&str> = text.lines().enumerate().filter(|(at, _)| *at != left_out).map(|(_, line)| line).collect();
+        std::fs::write(&records, lines.join("\n") + "\n").unwrap();
+        assert!(report(&[&second]).unwrap_err().to_string().contains(&format!("the record of leaf {leaf} is missing")));
+    }
 }
 
 #[test]

@@ -85,7 +85,12 @@ pub(super) fn run(arguments: &Search, output: Output) -> Result<(), Failure> {
     output.print(&found, |found| match arguments.format {
         Format::Table => text(found),
         Format::Csv => csv(found),
-    })
+    })?;
+    // The rows alone would look like everything there is.
+    if let (Some(next), Format::Csv, Output::Text) = (after, arguments.format, output) {
+        eprintln!("tsunagi: there is more: --after {next}, or a larger --limit");
+    }
+    Ok(())
 }
 
 impl Search {

@@ -12,7 +12,7 @@ use sandbox::load::{CascadeSettings, CascadeWay, FloodSettings, LoadSettings, Ph
 use sandbox::operator::OperatorSettings;
 use sandbox::pem;
 
-use super::{failed, load_settings, operator_target, ra_settings};
+use super::{failed, load_settings, operator_target, ra_settings, unmeasured};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::sandbox_files::SandboxFiles;
@@ -41,7 +41,7 @@ pub(crate) struct Measured {
 /// Measure: from a card event's acceptance to OCSP saying revoked
 ///
 /// Certificates are issued beforehand; then each of their cards' certificates is told to be revoked, one event after the other at
-/// a fixed rate, and OCSP is asked about each until it says so.
+/// a fixed rate, and OCSP is asked about each until it says so. Set the RA's rate limit to 0 before, as for `sandbox load`.
 #[derive(Debug, Args)]
 pub(crate) struct CascadeArguments {
     #[command(flatten)]
@@ -72,7 +72,7 @@ pub(crate) enum Way {
 /// Measure: card events by the million, with issuance and OCSP beside them
 ///
 /// Certificates are issued beforehand; then a file of card events, some of which end these certificates, is brought in by
-/// `card-event import`. With --scope the events only make the cards known, and one event of the back office's feed ends them all.
+/// `card-event import`. Set the RA's rate limit to 0 before, as for `sandbox load`. With --scope the events only make the cards known, and one event of the back office's feed ends them all.
 #[derive(Debug, Args)]
 pub(crate) struct FloodArguments {
     #[command(flatten)]
@@ -112,7 +112,7 @@ pub(super) fn cascade(arguments: &CascadeArguments, output: Output) -> Result<()
         poll: Duration::from_millis(arguments.poll),
         patience: Duration::from_secs(arguments.measured.patience),
     };
-    let report = with_bar(output, |progress| run_cascade(&measurement, progress).map_err(failed))?;
+    let report = with_bar(output, |progress| run_cascade(&measurement, progress).map_err(unmeasured))?;
     output.print(&report.to_json(), |_| report.to_table())?;
     if report.is_clean() { Ok(()) } else { Err(Failure::refused("not every certificate was revoked in time")) }
 }
@@ -133,7 +133,7 @@ pub(super) fn flood(arguments: &FloodArguments, output: Output) -> Result<(), Fa
         patience: Duration::from_secs(arguments.measured.patience),
     };
     let import = |file: &Path| import(&settings.directory, file);
-    let report = with_bar(output, |progress| run_flood(&measurement, &import, progress).map_err(failed))?;
+    let report = with_bar(output, |progress| run_flood(&measurement, &import, progress).map_err(unmeasured))?;
     output.print(&report.to_json(), |_| report.to_table())?;
     if report.is_clean() { Ok(()) } else { Err(Failure::refused("not every certificate was revoked")) }
 }

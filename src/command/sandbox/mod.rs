@@ -17,7 +17,7 @@ use sandbox::card::Card;
 use sandbox::fcm::{PushService, PushServiceSettings};
 use sandbox::http::ClientIdentity;
 use sandbox::keys::KeyAlgorithm;
-use sandbox::load::{LoadSettings, Phase, Progress};
+use sandbox::load::{LoadFault, LoadSettings, Phase, Progress};
 use sandbox::phone::RaSettings;
 
 use crate::failure::Failure;
@@ -191,9 +191,14 @@ fn load(arguments: &LoadArguments, output: Output) -> Result<(), Failure> {
         bar.set_position(progress.done.into());
     });
     bar.finish_and_clear();
-    let report = report.map_err(failed)?;
+    let report = report.map_err(unmeasured)?;
     output.print(&report.to_json(), |_| report.to_table())?;
-    if report.is_clean() { Ok(()) } else { Err(Failure::refused("not every application was issued on")) }
+    if report.is_clean() {
+        return Ok(());
+    }
+    let failure = Failure::refused("not every application was issued on");
+    let is_limited = report.steps.iter().any(|step| step.errors.contains_key(RATE_LIMITED));
+    Err(if is_limited { failure.and(LIFT_THE_LIMIT) } else { failure })
 }
 
 /// How a phone reaches the RA of an installation on this machine.
@@ -224,6 +229,22 @@ fn key_algorithm(word: &str) -> Result<KeyAlgorithm, String> {
 
 fn failed(fault: impl std::fmt::Display) -> Failure {
     Failure::other(fault.to_string())
+}
+
+/// The RA's code for it.
+const RATE_LIMITED: &str = "rate_limited";
+
+const LIFT_THE_LIMIT: &str = "The RA limits the requests of one address, and all of this load comes from one: set requests_per_second = 0 under \
+                              [ra.limits.listener] of its settings, and start it again";
+
+/// Why there is no measurement.
+fn unmeasured(fault: LoadFault) -> Failure {
+    match &fault {
+        LoadFault::Phone(refusal) if refusal.code() == Some(RATE_LIMITED) => {
+            Failure::refused(fault.to_string()).and(LIFT_THE_LIMIT).with_code(RATE_LIMITED)
+        }
+        _ => failed(fault),
+    }
 }
 
 /// What the back office says, as a failure.

@@ -17,7 +17,11 @@ const BEGUN_FILE: &str = "export.part";
 const PIECE: usize = 1 << 18;
 
 /// Where an export is written.
-pub(super) struct ExportDirectory(PathBuf);
+pub(super) struct ExportDirectory {
+    path: PathBuf,
+    /// Whether it was made for this export.
+    is_new: bool,
+}
 
 /// What was begun.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,7 +43,7 @@ pub(super) struct Announced {
 impl ExportDirectory {
     /// A directory that is new, empty, or was begun.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        let directory = Self(path.to_path_buf());
+        let directory = Self { path: path.to_path_buf(), is_new: !path.exists() };
         fs::create_dir_all(path).map_err(|error| failed(path, &error))?;
         if directory.place(MANIFEST_FILE).exists() {
             let message = format!("{}: there is a whole export already; name another directory", path.display());
@@ -50,6 +54,14 @@ impl ExportDirectory {
             return Err(Failure::exists(format!("{}: the directory is not empty, and no export was begun in it", path.display())));
         }
         Ok(directory)
+    }
+
+    /// Takes the directory away again if it was made for what was never begun.
+    pub(super) fn leave(&self) {
+        if self.is_new {
+            // One that has something in it stays.
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 
     /// What was begun here, if anything was.
@@ -117,7 +129,7 @@ impl ExportDirectory {
             file.write_all(octets)?;
             file.sync_all()?;
             fs::rename(&new, &path)?;
-            File::open(&self.0)?.sync_all()
+            File::open(&self.path)?.sync_all()
         });
         written.map_err(|error| failed(&path, &error))
     }
@@ -141,7 +153,7 @@ impl ExportDirectory {
     }
 
     fn place(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 }
 
@@ -240,6 +252,22 @@ mod tests {
         names.sort_unstable();
         assert_eq!(names, ["manifest.note", "records-00000000.jsonl"]);
         assert!(ExportDirectory::open(&path).is_err(), "it is whole");
+    }
+
+    #[test]
+    fn what_was_never_begun_leaves_no_directory() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("export");
+        ExportDirectory::open(&path).unwrap().leave();
+        assert!(!path.exists());
+        let directory = ExportDirectory::open(&path).unwrap();
+        directory.begin(&Begun { export: "e".to_owned(), asked: Value::Null }).unwrap();
+        directory.leave();
+        assert!(path.join(BEGUN_FILE).exists());
+        ExportDirectory::open(place.path()).err().unwrap();
+        let own = tempfile::tempdir().unwrap();
+        ExportDirectory::open(own.path()).unwrap().leave();
+        assert!(own.path().exists(), "it was there before");
     }
 
     #[test]

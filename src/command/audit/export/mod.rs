@@ -4,8 +4,9 @@ mod directory;
 mod earlier;
 mod taking;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use audit_log::export::{Manifest, Recipient};
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -52,7 +53,7 @@ pub(crate) struct Export {
     #[arg(long, requires = "recipient")]
     with_evidence: bool,
     /// Your public key, from `age-keygen`
-    #[arg(long, value_name = "age1…", requires = "with_evidence")]
+    #[arg(long, value_name = "age1…", requires = "with_evidence", value_parser = recipient)]
     recipient: Option<String>,
 }
 
@@ -64,12 +65,22 @@ enum Format {
     Csv,
 }
 
+/// Looked at here, for what is wrong would be signed and sent before anybody says so.
+fn recipient(text: &str) -> Result<String, String> {
+    text.parse::<Recipient>().map(|_| text.to_owned()).map_err(|fault| fault.to_string())
+}
+
 pub(super) fn run(arguments: &Export, output: Output) -> Result<(), Failure> {
     let earlier = arguments.since.as_deref().map(Earlier::read).transpose()?;
     let instruction = arguments.instruction(earlier.as_ref());
-    let directory = ExportDirectory::open(&arguments.to_dir)?;
     let client = arguments.operator.client("auditor")?;
-    let manifest = Taking { client: &client, directory: &directory, output }.take(&instruction)?;
+    let directory = ExportDirectory::open(&arguments.to_dir)?;
+    let taken = Taking { client: &client, directory: &directory, output }.take(&instruction);
+    let manifest = taken.inspect_err(|_| directory.leave())?;
+    tell(arguments, &manifest, output)
+}
+
+fn tell(arguments: &Export, manifest: &Manifest, output: Output) -> Result<(), Failure> {
     let octets: u64 = manifest.parts.iter().flat_map(|part| part.files()).map(|file| file.octets).sum();
     let files = manifest.parts.iter().map(|part| part.files().count()).sum::<usize>();
     let applications: u64 = manifest.parts.iter().filter_map(|part| part.evidence.as_ref()).map(|file| file.applications).sum();
@@ -78,7 +89,7 @@ pub(super) fn run(arguments: &Export, output: Output) -> Result<(), Failure> {
         "records": manifest.records, "purged": manifest.purged, "lost": manifest.lost, "files": files, "octets": octets,
         "evidence_of_applications": manifest.recipient.as_ref().map(|_| applications), "log_key": manifest.key,
     });
-    output.print(&told, |told| text(told, &arguments.to_dir))
+    output.print(&told, |told| text(told, arguments))
 }
 
 impl Export {
@@ -107,7 +118,7 @@ impl Export {
     }
 }
 
-fn text(told: &Value, directory: &std::path::Path) -> String {
+fn text(told: &Value, arguments: &Export) -> String {
     let number = |name: &str| told[name].to_string();
     let mut facts = vec![
         ("export", told["export"].as_str().unwrap_or_default().to_owned()),
@@ -119,10 +130,62 @@ fn text(told: &Value, directory: &std::path::Path) -> String {
             facts.push((title, number(name)));
         }
     }
-    facts.push(("written", format!("{} files, {} octets, in {}", number("files"), number("octets"), directory.display())));
-    format!(
-        "{}\n\nVerify it, with the log's key as you got it from elsewhere:\n\n  tsunagi audit verify {} --log-key KEY",
-        pairs(&facts),
-        directory.display()
-    )
+    facts.push(("written", format!("{} files, {} octets, in {}", number("files"), number("octets"), arguments.to_dir.display())));
+    format!("{}\n\nVerify it, with the log's key as you got it from elsewhere:\n\n  {}", pairs(&facts), next_command(arguments))
+}
+
+/// What is verified with all that the export was taken with.
+fn next_command(arguments: &Export) -> String {
+    let place = |path: &Path| {
+        let path = path.display().to_string();
+        let is_plain = path.chars().all(|char| char.is_alphanumeric() || "/._-+,:@".contains(char));
+        if is_plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
+    };
+    let mut command = format!("tsunagi audit verify {} --log-key KEY", place(&arguments.to_dir));
+    if let Some(since) = &arguments.since {
+        command.push_str(&format!(" --previous {}", place(since)));
+    }
+    if arguments.with_evidence {
+        command.push_str(" --identity AGE_KEY_FILE --card-ca signature=FILE --card-ca authentication=FILE");
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        export: Export,
+    }
+
+    fn next(line: &[&str]) -> String {
+        next_command(&Line::parse_from([&["export"], line].concat()).export)
+    }
+
+    #[test]
+    fn the_next_command_has_what_this_one_had() {
+        assert_eq!(next(&["--to-dir", "visit-1"]), "tsunagi audit verify visit-1 --log-key KEY");
+        assert_eq!(next(&["--to-dir", "visit 2", "--since", "it's"]), r"tsunagi audit verify 'visit 2' --log-key KEY --previous 'it'\''s'");
+        let recipient = age_recipient();
+        let with_evidence = next(&["--to-dir", "v", "--with-evidence", "--recipient", &recipient]);
+        assert!(with_evidence.ends_with("KEY --identity AGE_KEY_FILE --card-ca signature=FILE --card-ca authentication=FILE"));
+    }
+
+    #[test]
+    fn a_recipient_that_is_none_is_told_before_anything_is_signed() {
+        for wrong in ["age1xx".to_owned(), format!("age1{}", "q".repeat(58)), age_recipient().to_uppercase() + "x"] {
+            let refused = Line::try_parse_from(["export", "--to-dir", "v", "--with-evidence", "--recipient", &wrong]).err().unwrap();
+            assert!(refused.to_string().contains("--recipient"), "{refused}");
+        }
+    }
+
+    /// From age's own documentation.
+    fn age_recipient() -> String {
+        "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p".to_owned()
+    }
 }
