@@ -103,6 +103,15 @@ fn every_one_is_found(crimes: &[Crime]) {
 }
 
 #[test]
+fn before_anything_was_signed_there_is_nothing_to_find() {
+    let installation = Installation::prepare(Store::Sqlite);
+    let report = installation.json(&["log", "check"]);
+    assert_eq!((&report["sound"], &report["begun"], &report["signed_size"]), (&true.into(), &false.into(), &Value::Null), "{report:#}");
+    let told = said(&installation.command(&["log", "check"]));
+    assert!(told.contains("Nothing was signed yet"), "{told}");
+}
+
+#[test]
 fn an_event_that_is_changed_is_found() {
     every_one_is_found(&Crime::EVENTS);
 }

@@ -1,8 +1,11 @@
 //! What verification comes to: what was found, what was proved by what, and what was not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::Serialize;
+
+use crate::export::{MANIFEST_FILE, Manifest};
 
 use super::evidence::EvidenceCounts;
 use super::finding::{Finding, Rule};
@@ -64,6 +67,12 @@ pub struct ExportTold {
     pub root: String,
     /// The witnesses that cosigned it, of those asked for, and when.
     pub cosigned: Vec<String>,
+    /// Who else signed its checkpoint by the note's lines: they were not asked for, and nothing says that they did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cosigned_unjudged: Vec<String>,
+    /// What lies in its directory and is not of the export: at most a hundred names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unnamed: Vec<String>,
     /// The earlier tree that it was shown to extend: its size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extends: Option<u64>,
@@ -82,6 +91,28 @@ impl Statement {
     pub(super) fn new(what: impl Into<String>, by: impl Into<String>) -> Self {
         Self { what: what.into(), by: by.into() }
     }
+}
+
+/// So many names are told.
+const NAMES: usize = 100;
+
+/// Whose signatures stand under a checkpoint beside the log's and those of witnesses that are judged.
+pub(super) fn unjudged_signers(checkpoint: &str, judged: &[&str]) -> Vec<String> {
+    let lines = checkpoint.rsplit_once("\n\n").map_or("", |(_, signatures)| signatures).lines();
+    let names = lines.filter_map(|line| line.strip_prefix("— ")?.split(' ').next());
+    let mut others: Vec<String> = names.filter(|name| !judged.contains(name)).take(NAMES).map(str::to_owned).collect();
+    others.dedup();
+    others
+}
+
+/// What lies in an export's directory and is not named by its manifest.
+pub(super) fn unnamed(directory: &Path, manifest: &Manifest) -> Vec<String> {
+    let named: BTreeSet<&str> = manifest.parts.iter().flat_map(|part| part.files()).map(|file| file.name.as_str()).collect();
+    let there = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = there.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut others: Vec<String> = names.filter(|name| name != MANIFEST_FILE && !named.contains(name.as_str())).take(NAMES).collect();
+    others.sort_unstable();
+    others
 }
 
 /// The finding to be named first: of those about what was committed to, the one with the lowest leaf; else of those about what it says. A record

@@ -102,6 +102,9 @@ impl<'a> Verification<'a> {
         let Some((manifest, tree)) = self.manifest(&note, &place.file(MANIFEST_FILE)) else { return Ok(()) };
         let mut told = ExportTold::of(name, &manifest, &tree);
         told.cosigned = self.cosignatures(&tree, &place.file(MANIFEST_FILE));
+        let judged: Vec<&str> = self.witnesses.iter().map(WitnessVerifier::name).chain([self.log.name()]).collect();
+        told.cosigned_unjudged = verdict::unjudged_signers(&manifest.checkpoint, &judged);
+        told.unnamed = verdict::unnamed(directory, &manifest);
         let before = self.tree(&manifest, &tree, &place.file(MANIFEST_FILE));
         self.has_evidence |= manifest.recipient.is_some();
         let in_manifest = place.file(MANIFEST_FILE);
@@ -328,6 +331,8 @@ impl ExportTold {
             size: tree.size(),
             root: STANDARD.encode(tree.root()),
             cosigned: Vec::new(),
+            cosigned_unjudged: Vec::new(),
+            unnamed: Vec::new(),
             extends: None,
         }
     }

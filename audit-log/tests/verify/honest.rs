@@ -80,3 +80,16 @@ fn what_a_restored_store_lost_is_clean_if_the_log_says_so() {
     let first = verdict.first.unwrap();
     assert_eq!((first.rule, first.leaf, first.to_leaf), (Rule::Lost, Some(950), Some(1_000)));
 }
+
+#[test]
+fn cosigners_who_are_not_judged_and_files_that_no_manifest_names_are_told() {
+    let mut stage = Stage::new(19, 100);
+    stage.log.cosign = Box::new(|_| format!("\u{2014} witness.example/w1 {}\n", "A".repeat(100)));
+    let directory = stage.export("export", 0, 100, ExportFormat::Jsonl);
+    std::fs::write(directory.join("records-00000001.jsonl"), "{}\n").unwrap();
+    let verdict = stage.verify(&[&directory]);
+    clean(&verdict);
+    let told = &verdict.exports[0];
+    assert_eq!((told.cosigned.len(), told.cosigned_unjudged.as_slice()), (0, ["witness.example/w1".to_owned()].as_slice()));
+    assert_eq!(told.unnamed, ["records-00000001.jsonl"]);
+}

@@ -1,9 +1,12 @@
 //! `tsunagi audit verify`
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use audit_log::export::Identities;
-use audit_log::verify::{EvidenceMeans, Measures, Outlives, Verdict, Verification};
+use audit_log::LogVerifier;
+use audit_log::export::{Identities, MANIFEST_FILE, MANIFEST_OCTETS, Manifest};
+use audit_log::verify::{EvidenceMeans, ExportTold, Measures, Outlives, Verdict, Verification};
 use ca_core::application::verifier::ApplicationVerifier;
 use ca_core::card::authority::{CardAuthorities, CardAuthority};
 use ca_core::kind::CertificateKind;
@@ -15,7 +18,7 @@ use policies::{CardEffects, Effect, Policies};
 use crate::card_judge::CardJudge;
 use crate::failure::Failure;
 use crate::installation::read_named;
-use crate::output::{Output, pairs, table};
+use crate::output::{Output, counted, pairs, table};
 use crate::settings::ShippedLifecycle;
 use crate::verifier_keys::{log_verifier, witness_verifier};
 
@@ -83,6 +86,11 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<(), Failure> {
         }
         None => None,
     };
+    if let (Some((identities, _)), Some(file)) = (&opened, &arguments.identity) {
+        for directory in arguments.previous.iter().chain([&arguments.directory]) {
+            opens(identities, file, directory, &log)?;
+        }
+    }
     let means = opened.as_ref().map(|(identities, judge)| EvidenceMeans { identities, judge });
     let mut verification = Verification::new(&log, &witnesses, measures, means.as_ref());
     for previous in &arguments.previous {
@@ -131,6 +139,24 @@ fn policies(arguments: &Verify) -> Result<Policies, Failure> {
 fn identities(path: &Path) -> Result<Identities, Failure> {
     let text = read_named(path)?;
     Identities::parse(&String::from_utf8_lossy(&text)).map_err(|fault| Failure::usage(format!("--identity {}: {fault}", path.display())))
+}
+
+/// Whether an export's evidence, if it has any, is for one of these keys: another key of the auditor's own speaks against nobody. Only what the log key
+/// signed is believed; what it did not is left to be found.
+fn opens(identities: &Identities, file: &Path, directory: &Path, log: &LogVerifier) -> Result<(), Failure> {
+    let mut note = String::new();
+    let read =
+        File::open(directory.join(MANIFEST_FILE)).and_then(|file| file.take(MANIFEST_OCTETS as u64 + (1 << 16)).read_to_string(&mut note));
+    let signed = read.ok().and_then(|_| log.open(&note).ok());
+    match signed.and_then(|signed| Manifest::parse(signed.text()).ok()?.recipient) {
+        Some(recipient) if !identities.open(&recipient) => Err(Failure::usage(format!(
+            "--identity {}: it has no key that opens the evidence of {}, which is encrypted to {recipient}",
+            file.display(),
+            directory.display()
+        ))
+        .with_code("identity_other")),
+        _ => Ok(()),
+    }
 }
 
 fn application_verifier(arguments: &Verify, policies: &Policies, audience: &str) -> Result<ApplicationVerifier, Failure> {
@@ -186,8 +212,12 @@ fn text(verdict: &Verdict) -> String {
             ("records", format!("{}, and {} purged, {} lost", export.records, export.purged, export.lost)),
             ("root", export.root.clone()),
             ("extends", export.extends.map_or_else(|| "-".to_owned(), |size| format!("the tree of {size} leaves"))),
-            ("cosigned by", if export.cosigned.is_empty() { "-".to_owned() } else { export.cosigned.join(", ") }),
+            ("cosigned by", cosigned(export)),
         ]));
+        if !export.unnamed.is_empty() {
+            let names: Vec<String> = export.unnamed.iter().map(|name| name.escape_debug().to_string()).collect();
+            told.push(format!("In {} and not in its manifest, so that nothing was looked at: {}", export.directory, names.join(", ")));
+        }
     }
     if !verdict.clean {
         let findings: Vec<String> = verdict.findings.iter().map(ToString::to_string).collect();
@@ -211,12 +241,19 @@ fn text(verdict: &Verdict) -> String {
     }
     if verdict.test_certificates > 0 {
         let count = verdict.test_certificates;
-        told.push(format!("{count} certificates were issued as examples for relying parties, upon no application"));
+        let words = ["certificate was issued as an example", "certificates were issued as examples"];
+        told.push(format!("{} for relying parties, upon no application", counted(count, words)));
     }
     if verdict.clean {
         told.push("Nothing is wrong.".to_owned());
     }
     told.join("\n\n")
+}
+
+fn cosigned(export: &ExportTold) -> String {
+    let unjudged = export.cosigned_unjudged.iter().map(|name| format!("{name} (not judged: its key was not given, --witness)"));
+    let all: Vec<String> = export.cosigned.iter().cloned().chain(unjudged).collect();
+    if all.is_empty() { "nobody".to_owned() } else { all.join(", ") }
 }
 
 #[cfg(test)]
