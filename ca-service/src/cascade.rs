@@ -65,7 +65,8 @@ impl CaRole {
         if !self.reader.rejections_wait()? {
             return Ok(0);
         }
-        self.write(|tx| tx.take_rejections())
+        let now = self.clock.now();
+        self.write(move |tx| tx.take_rejections(now))
     }
 
     /// Follows the back office's feed to its end; how many events there were.

@@ -111,7 +111,7 @@ impl House {
         // Refusals are recorded without keeping the caller waiting.
         std::thread::sleep(Duration::from_millis(200));
         // As the CA role would: the RA itself leaves none.
-        self.store.database.writer().write(|tx| tx.take_rejections()).unwrap();
+        self.store.database.writer().write(|tx| tx.take_rejections(Utc::now())).unwrap();
         self.store.database.reader().events_after(EventPosition(0), 1_000).unwrap().into_iter().map(|event| event.kind).collect()
     }
 }

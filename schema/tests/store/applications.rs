@@ -11,6 +11,7 @@ use schema::application::{AcceptRefusal, Acceptance, ApplicationState, NewApplic
 use schema::fault::FaultClass;
 use schema::testing::{Sample, add_ca_keys, moment};
 use schema::{EventKind, EventPosition, WriteError, Writer, on_each_database};
+use serde_json::json;
 
 fn accept(writer: &Writer, application: NewApplication) -> Result<Acceptance, WriteError<AcceptRefusal>> {
     writer.write(move |tx| tx.accept_application(&application, moment(1)))
@@ -124,6 +125,24 @@ on_each_database! {
         let events = store.reader().events_after(EventPosition(0), 100).unwrap();
         let decided = events.last().unwrap();
         assert_eq!((decided.kind, decided.application), (EventKind::ApplicationRefused, Some(id)));
+    }
+
+    fn what_the_ra_dates_later_than_it_is_is_told_as_of_now(store) {
+        // What another clock says stays readable beside it.
+        let sample = Sample::new(1, add_ca_keys(&store.writer()));
+        let id = sample.accept(&store.writer());
+        store.writer().write(move |tx| tx.refuse_application(id, "evidence_too_old", "", moment(-7))).unwrap();
+        let digest = sample.digest();
+        store.writer().write(move |tx| tx.leave_rejection(&digest, "card_revoked", moment(90))).unwrap();
+        store.writer().write(move |tx| tx.leave_rejection(&digest, "card_revoked", moment(2))).unwrap();
+        assert_eq!(store.writer().write(|tx| tx.take_rejections(moment(5))), Ok(2));
+        let events = store.reader().events_after(EventPosition(0), 100).unwrap();
+        let of = |kind: EventKind| events.iter().filter(move |event| event.kind == kind).collect::<Vec<_>>();
+        let accepted = of(EventKind::ApplicationAccepted)[0];
+        assert_eq!((accepted.at, &accepted.data["accepted_at"]), (moment(-7), &json!(moment(1))));
+        let rejected = of(EventKind::ApplicationRejected);
+        assert_eq!((rejected[0].at, &rejected[0].data["rejected_at"]), (moment(5), &json!(moment(90))));
+        assert_eq!((rejected[1].at, rejected[1].data.get("rejected_at")), (moment(2), None));
     }
 
     fn beacons_are_read_back_in_order_and_forgotten_after_a_day(store) {
