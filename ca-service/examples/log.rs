@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use audit_log::{LogKey, TileDirectory};
 use ca_core::clock::{Clock as _, SystemClock};
-use ca_service::{LogKeeper, LogParts, LogSettings};
+use ca_service::{LogKeeper, LogParts, LogSettings, WitnessPace};
 use chrono::{TimeDelta, Utc};
 use schema::lease::Lease;
 use schema::log::LogIdentity;
@@ -54,6 +54,7 @@ impl Stand {
             wake: database.wake(),
             clock: Arc::new(SystemClock),
             settings: LogSettings::default(),
+            pace: WitnessPace::default(),
         });
         let like = events_of_issuance(&database);
         Self { keeper: keeper.unwrap(), database, lease, like }

@@ -39,7 +39,8 @@ pub use self::backoff::Backoff;
 pub use self::exports::{AuditSettings, AuditSettingsRefusal, Defect, ExportFault, Exporter, ExporterParts};
 pub use self::issuing::BatchOutcome;
 pub use self::log::{
-    DisputedBy, KnownTree, LogDispute, LogFault, LogKeeper, LogParts, LogSettings, LogSettingsRefusal, LogState, WitnessSettings, is_origin,
+    DisputedBy, KnownTree, LogDispute, LogFault, LogKeeper, LogParts, LogSettings, LogSettingsRefusal, LogState, WitnessClaim, WitnessPace,
+    WitnessSettings, is_origin,
 };
 pub use self::notices::WordingFault;
 pub use self::reconciliation::{CardsHeard, PutBack};

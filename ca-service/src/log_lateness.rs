@@ -17,6 +17,7 @@ impl CaRole {
         let now = self.clock.now();
         let lag = self.reader.unsequenced_since()?.map(|since| now - since).unwrap_or_default();
         metrics::gauge!("tsunagi_log_lag_seconds").set(lag.num_milliseconds().max(0) as f64 / 1_000.0);
+        metrics::gauge!("tsunagi_log_backlog").set(self.reader.log_backlog()? as f64);
         let late_since = self.log_health.late_since(now)?;
         metrics::gauge!("tsunagi_log_stops_issuance").set(if late_since.is_some() { 1.0 } else { 0.0 });
         if let Some(since) = late_since {

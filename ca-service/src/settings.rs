@@ -28,6 +28,8 @@ pub struct CaRoleSettings {
     pub log_max_lag: TimeDelta,
     /// How far this clock may be from others before that is told.
     pub clock_max_offset: TimeDelta,
+    /// The age recipients that evidence may be encrypted to in exports; empty: any that an auditor names.
+    pub evidence_recipients: Vec<String>,
     /// Digests of the settings' topics: what is recorded of the settings with which this process leads. Empty: nothing is.
     pub topics: BTreeMap<String, Sha256Digest>,
 }
@@ -42,6 +44,7 @@ impl Default for CaRoleSettings {
             life: LifeSettings::default(),
             log_max_lag: TimeDelta::seconds(60),
             clock_max_offset: TimeDelta::seconds(5),
+            evidence_recipients: Vec::new(),
             topics: BTreeMap::new(),
         }
     }

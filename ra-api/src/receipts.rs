@@ -1,6 +1,7 @@
 //! Receipts: the proof that an issuance is in the log, for whoever holds the certificate to keep.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use audit_log::receipt::{Receipt, ReceiptApplication, ReceiptCertificate, ReceiptEntry};
 use audit_log::{Content, Salt, StoredTiles, TileFault, TlogProof, inclusion_proof};
@@ -10,6 +11,7 @@ use schema::application::{ApplicationRecord, ApplicationState, IssuedCertificate
 use schema::log::{LeafContent, LogNote, LogRecord};
 use schema::{EventKind, Reader, StoreFault};
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 use crate::edge::Wait;
 use crate::problem::Problem;
@@ -22,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(crate) struct ReceiptDesk {
     reader: Reader,
+    /// The leaves under the last signed checkpoint, and when that was looked at: one look serves all who wait.
+    signed: Arc<Mutex<Option<(Instant, Option<u64>)>>>,
 }
 
 /// What there is of an application's receipts.
@@ -54,7 +58,7 @@ struct Opened {
 
 impl ReceiptDesk {
     pub(crate) fn new(reader: Reader) -> Self {
-        Self { reader }
+        Self { reader, signed: Arc::default() }
     }
 
     /// The receipts of an application's certificates, as far as there are any now.
@@ -89,10 +93,19 @@ impl ReceiptDesk {
         }
     }
 
+    /// As it was at most a pause ago.
     async fn signed_size(&self) -> Result<Option<u64>, Problem> {
-        let reader = self.reader.clone();
+        let mut signed = self.signed.lock().await;
+        if let Some((looked, size)) = *signed
+            && looked.elapsed() < PAUSE
+        {
+            return Ok(size);
+        }
+        let (looked, reader) = (Instant::now(), self.reader.clone());
         let head = store::look("looking at the log", move || reader.log_head()).await?;
-        Ok(head.note.map(|note| note.size))
+        let size = head.note.map(|note| note.size);
+        *signed = Some((looked, size));
+        Ok(size)
     }
 }
 
@@ -126,7 +139,14 @@ impl Maker<'_> {
         let mut receipts = Vec::with_capacity(certificates.len());
         for certificate in certificates {
             let sha256 = Sha256Digest::of(&certificate.der).to_string();
-            let Some(issued) = issued.iter().find(|issued| names(&issued.content, &sha256)) else { return Ok(Receipts::None) };
+            let mut named = None;
+            for issued in &issued {
+                if names(&issued.content, &sha256)? {
+                    named = Some(issued);
+                    break;
+                }
+            }
+            let Some(issued) = named else { return Ok(Receipts::None) };
             let named = ReceiptCertificate { kind: certificate.kind.as_str().to_owned(), serial: certificate.serial.to_string(), sha256 };
             let application = ReceiptApplication { sha256: digest.to_string() };
             receipts.push(Receipt::new(named, application, accepted.clone(), self.entry(issued, &note)?));
@@ -161,7 +181,7 @@ fn open(record: &LogRecord<'_>, note: &LogNote) -> Option<(String, Opened)> {
 }
 
 /// Whether the content of an issuance says that it was of the certificate with this digest.
-fn names(content: &str, sha256: &str) -> bool {
+fn names(content: &str, sha256: &str) -> Result<bool, StoreFault> {
     let data = Content::parse(content).ok().and_then(|content| serde_json::from_str::<Value>(content.data).ok());
-    data.is_some_and(|data| data["sha256"].as_str() == Some(sha256))
+    data.map(|data| data["sha256"].as_str() == Some(sha256)).ok_or(StoreFault::Corrupt("an event's data"))
 }

@@ -17,7 +17,7 @@ pub struct LogHealth {
 }
 
 impl LogHealth {
-    /// `limit` is for how long an event may not be under a signed checkpoint.
+    /// `limit` is for how long events may wait while no checkpoint is signed.
     pub fn new(reader: Reader, limit: TimeDelta) -> Self {
         Self { reader, limit }
     }
@@ -27,7 +27,7 @@ impl LogHealth {
     pub fn late_since(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreFault> {
         // Times of the future came by a clock that was ahead, and say nothing of now.
         let is_recent = |time: DateTime<Utc>| now - time <= self.limit && time - now <= CLOCK_SKEW;
-        // A note was signed lately, so the log is written: where much happens, events need not be read.
+        // A note was signed lately, so the log is written, if only to catch up: where much happens, events need not be read.
         if self.noted_at()?.is_some_and(is_recent) {
             return Ok(None);
         }

@@ -207,7 +207,7 @@ impl<'a> Leaves<'a> {
         for tile in self.edge.append(&std::mem::take(&mut self.pending)) {
             if tile.hashes.len() == 256 * 32 {
                 self.growing.remove(&(tile.level, tile.number));
-                self.compare(tile.level, tile.number, &tile.hashes, false)?;
+                self.compare(tile.level, tile.number, &tile.hashes)?;
             } else {
                 self.growing.insert((tile.level, tile.number), tile.hashes);
             }
@@ -218,15 +218,20 @@ impl<'a> Leaves<'a> {
         Ok(())
     }
 
-    /// Holds a tile against the one that is stored, which may have grown since where that may be.
-    fn compare(&mut self, level: u8, number: u64, hashes: &[u8], may_be_longer: bool) -> Result<(), StoreFault> {
+    /// Whether the log has grown since this began. Asked after whatever it is to explain was read.
+    fn has_grown(&self) -> Result<bool, StoreFault> {
+        Ok(self.reader.log_head()?.size > self.head.size)
+    }
+
+    /// Holds a tile against the one that is stored, which may have grown since.
+    fn compare(&mut self, level: u8, number: u64, hashes: &[u8]) -> Result<(), StoreFault> {
         let place = format!("log_tile {level}/{number}");
         let span = 1_u64 << (8 * u32::from(level));
         let Some(stored) = self.reader.log_tile(level, number)? else {
             self.findings.add(place, Some(number * 256 * span), "tile_missing", "it is not in the store");
             return Ok(());
         };
-        let is_same = if may_be_longer { stored.starts_with(hashes) } else { stored == hashes };
+        let is_same = stored == hashes || stored.starts_with(hashes) && self.has_grown()?;
         if !is_same {
             let same = stored.chunks(32).zip(hashes.chunks(32)).take_while(|(one, other)| one == other).count() as u64;
             let words = format!("its hash {same} is not that of the leaves from {} on", (number * 256 + same) * span);
@@ -237,23 +242,19 @@ impl<'a> Leaves<'a> {
 
     /// What can be said at the end of them all.
     pub(super) fn finish(mut self) -> Result<Tree, StoreFault> {
-        let now = self.reader.log_head()?;
-        let has_grown = now.size > self.head.size;
-        if !has_grown && !self.reader.log_commitments(self.head.size, 1)?.is_empty() {
+        if !self.reader.log_commitments(self.head.size, 1)?.is_empty() && !self.has_grown()? {
             self.findings.leaf(self.head.size, "leaf_beyond", format!("it is there, and the log has {} leaves", self.head.size));
         }
         if !self.has_gap {
             for ((level, number), hashes) in std::mem::take(&mut self.growing) {
-                self.compare(level, number, &hashes, has_grown)?;
+                self.compare(level, number, &hashes)?;
             }
             if self.tree.roots.get(&self.head.size).is_some_and(|root| *root != self.head.root) {
                 let words = "the root on record is not that of the leaves";
                 self.findings.add("log_head", None, "head_root", words);
             }
         }
-        if !has_grown {
-            self.no_tiles_beyond()?;
-        }
+        self.no_tiles_beyond()?;
         if self.head.position.0 != self.position + self.purged_since {
             let words = format!("it says that event {} is the last with a leaf, and that is {}", self.head.position.0, self.position);
             self.findings.add("log_head", None, "head_position", words);
@@ -270,7 +271,7 @@ impl<'a> Leaves<'a> {
     fn no_tiles_beyond(&mut self) -> Result<(), StoreFault> {
         for level in 1..=7_u8 {
             let number = (self.head.size >> (8 * u32::from(level))).div_ceil(256);
-            if self.reader.log_tile(level, number)?.is_some() {
+            if self.reader.log_tile(level, number)?.is_some() && !self.has_grown()? {
                 self.findings.add(
                     format!("log_tile {level}/{number}"),
                     None,
@@ -282,11 +283,12 @@ impl<'a> Leaves<'a> {
         Ok(())
     }
 
-    /// Events that wait for a leaf have no gaps either, up to the counter.
+    /// Events that wait for a leaf have no gaps either, up to the counter as it was before they are read; those that come meanwhile are not
+    /// waited for.
     fn waiting_events(&mut self) -> Result<(), StoreFault> {
         let counter = self.reader.position()?;
         let mut last = self.head.position;
-        loop {
+        while last < counter {
             let before = last;
             let mut purged = Vec::new();
             self.reader.events_to_sequence(last, 4_096, |event| -> Result<(), StoreFault> {
@@ -311,10 +313,7 @@ impl<'a> Leaves<'a> {
             }
             self.tree.waiting += u64::try_from(last.0 - before.0).unwrap_or(0);
         }
-        if last > counter {
-            let words = format!("it is there, and there were {}", counter.0);
-            self.findings.add(format!("event {}", last.0), None, "event_beyond", words);
-        }
+        self.no_event_beyond(last)?;
         if last < counter {
             let missing = EventPosition(last.0 + 1);
             self.findings.add(
@@ -323,6 +322,21 @@ impl<'a> Leaves<'a> {
                 "event_missing",
                 format!("it is not there, and there were {}", counter.0),
             );
+        }
+        Ok(())
+    }
+
+    /// No event is there that the counter has not come to: the events after `last` are read first, and then the counter.
+    fn no_event_beyond(&mut self, last: EventPosition) -> Result<(), StoreFault> {
+        let mut beyond = last;
+        self.reader.events_to_sequence(last, 4_096, |event| -> Result<(), StoreFault> {
+            beyond = event.position;
+            Ok(())
+        })?;
+        let counter = self.reader.position()?;
+        if beyond > counter {
+            let words = format!("it is there, and there were {}", counter.0);
+            self.findings.add(format!("event {}", beyond.0), None, "event_beyond", words);
         }
         Ok(())
     }

@@ -29,9 +29,11 @@ impl<S: TileSource> Examination<'_, S> {
                 }
             }
         }
-        let known = self.reader.log_head()?.size;
+        // First the files, then the store: what is published meanwhile is stored by then.
         let root = self.directory.path();
-        for file in files_below(&root.join("tile")) {
+        let files = files_below(&root.join("tile"));
+        let known = self.reader.log_head()?.size;
+        for file in files {
             let name = file.strip_prefix(root).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             match TilePath::parse(&name) {
                 None => findings.add(name, None, "file_stray", "no tile is called that"),

@@ -27,13 +27,37 @@ pub(super) fn examine(reader: &Reader, findings: &mut Findings, mut progress: im
         })?;
         for certificate in &page {
             let events = events.remove(&certificate.id).unwrap_or_default();
-            if let Some(complaint) = examine_one(reader, certificate, &events)? {
+            if examine_one(reader, certificate, &events)?.is_some()
+                && let Some(complaint) = examine_again(reader, certificate.id)?
+            {
                 findings.add(format!("certificate {}", certificate.id.0), None, "certificate_state", complaint);
             }
         }
         count += page.len() as u64;
         after = Some(last.id);
         progress(count);
+    }
+}
+
+/// The same of one certificate, whose row and events may have been read before and after a change: again and again, until nothing has
+/// changed while it was looked at.
+fn examine_again(reader: &Reader, id: CertificateId) -> Result<Option<String>, StoreFault> {
+    let before = Some(CertificateId(id.0 - 1));
+    let look = || -> Result<_, StoreFault> {
+        let mut events = Vec::new();
+        reader.events_of_certificates(id, id, |event| events.push(event))?;
+        let row = reader.list_certificates(&CertificateFilter::default(), before, 1)?.pop().filter(|row| row.id == id);
+        Ok((row, events))
+    };
+    let (mut row, mut events) = look()?;
+    loop {
+        // What is gone meanwhile was purged, which is judged by the leaves.
+        let complaint = row.as_ref().map_or(Ok(None), |row| examine_one(reader, row, &events))?;
+        let now = look()?;
+        if complaint.is_none() || (&row, &events) == (&now.0, &now.1) {
+            return Ok(complaint);
+        }
+        (row, events) = now;
     }
 }
 

@@ -11,7 +11,7 @@ use ca_core::chain::Chain;
 use ca_core::clock::SystemClock;
 use ca_core::issuer::Issuer;
 use ca_core::ocsp::StatusWitness;
-use ca_service::{CaRole, CaRoleParts, CaRoleSettings, CrlLocation, Exporter, ExporterParts, LogKeeper, LogParts, Steps};
+use ca_service::{CaRole, CaRoleParts, CaRoleSettings, CrlLocation, Exporter, ExporterParts, LogKeeper, LogParts, Steps, WitnessPace};
 #[cfg(feature = "s3")]
 use crl_publisher::upload::S3Store;
 use crl_publisher::upload::Uploader;
@@ -77,6 +77,7 @@ fn log_keeper(installation: &Installation, key: &Arc<LogKey>) -> Result<LogKeepe
         wake: database.wake(),
         clock: Arc::new(SystemClock),
         settings: log,
+        pace: WitnessPace::default(),
     });
     keeper.map_err(|complaint| Failure::settings(format!("log.{complaint}")))
 }
@@ -167,6 +168,7 @@ pub(crate) fn ca_role(
             life: ca.life(),
             log_max_lag: installation.settings.log.max_lag(),
             clock_max_offset: chrono::Duration::seconds(installation.settings.clock.max_offset_seconds.into()),
+            evidence_recipients: installation.settings.audit.evidence_recipients.clone(),
             topics: installation.settings.topic_digests(&installation.policies)?,
         },
         owner: format!("{}-{}", std::process::id(), hex::encode(rand_octets()?)),

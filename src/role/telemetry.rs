@@ -42,6 +42,7 @@ pub(super) fn log_health(installation: &Installation) -> LogHealth {
 /// That nothing is issued because events wait for the log.
 pub(super) fn log_warnings(log: LogHealth) -> Warnings {
     Box::new(move || {
+        // That the store cannot be read is told apart: nothing is ready then.
         let since = log.late_since(SystemClock.now()).ok().flatten();
         let warning =
             |since| format!("log_unavailable: events have waited for the log since {since}; nothing is issued and no hold is lifted");

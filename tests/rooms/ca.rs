@@ -110,6 +110,7 @@ impl Ca {
                 life: wish.life,
                 log_max_lag: wish.log_max_lag,
                 clock_max_offset: TimeDelta::seconds(5),
+                evidence_recipients: Vec::new(),
                 topics: wish.topics,
             },
             owner: wish.name,

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use audit_log::export::{Evidence, EvidenceFault, EvidenceFile, EvidenceWriter, FileHash, Part, Recipient, evidence_file};
+use ca_core::chain::Chain;
 use schema::audit_export::{AuditExport, ExportId};
 use schema::lease::Lease;
 use schema::{StoreFault, Writer};
@@ -30,7 +31,7 @@ impl Exporter {
             self.prepared_parts(export)?.iter().filter_map(|part| part.evidence.as_ref()).map(|file| file.applications).sum();
         let (writer, lease) = (self.writer.clone(), lease.clone());
         let chunks = Chunks { writer, lease, part: (export.id, part.number), sequence: 0, octets: Vec::new(), hash: FileHash::new() };
-        let mut file = EvidenceWriter::new(&recipient, chunks).map_err(ExportFault::Evidence)?;
+        let mut file = EvidenceWriter::new(&recipient, chunks).map_err(ExportFault::of_evidence)?;
         let (mut from, mut applications) = (part.from, 0);
         loop {
             let page = self.reader.accepted_evidence(from, part.to, PAGE)?;
@@ -93,15 +94,21 @@ impl Write for Chunks {
     }
 }
 
+/// The auditor is told that it failed, the log of the process why.
+fn not_encrypted(fault: &dyn std::error::Error) -> ExportFault {
+    tracing::error!(fault = %Chain(fault), "evidence cannot be encrypted");
+    Defect::Evidence.into()
+}
+
 impl ExportFault {
     /// Encrypting fails where the store does.
     fn of_evidence(fault: EvidenceFault) -> Self {
         match fault {
             EvidenceFault::Unreadable(error) => match error.downcast::<StoreFault>() {
                 Ok(fault) => Self::Store(fault),
-                Err(error) => Self::Evidence(EvidenceFault::Unreadable(error)),
+                Err(error) => not_encrypted(&error),
             },
-            other => Self::Evidence(other),
+            other => not_encrypted(&other),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What can keep an export from being made.
 
-use audit_log::export::{EvidenceFault, ManifestFault, PartFault};
+use audit_log::export::{ManifestFault, PartFault};
 use audit_log::note::LogKeyFault;
 use audit_log::{NoteRefusal, TileFault, TilePath};
 use schema::StoreFault;
+use schema::fault::FaultClass;
 
 /// Why an export did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -20,12 +21,6 @@ pub enum ExportFault {
     /// The log key.
     #[error("the manifest could not be signed")]
     Signature(#[from] LogKeyFault),
-    /// What the store has of a part is not what was put there.
-    #[error("a stored part of the export is no part of a manifest")]
-    StoredPart,
-    /// The evidence could not be encrypted.
-    #[error("the evidence could not be encrypted")]
-    Evidence(#[source] EvidenceFault),
     /// A piece of work panicked: a fault of the program. What it had not committed is done again.
     #[error("a piece of work panicked")]
     Panicked,
@@ -71,6 +66,18 @@ pub enum Defect {
     /// The manifest.
     #[error("{0}")]
     Manifest(ManifestFault),
+    /// What the store has of a part is not what was put there.
+    #[error("a stored part of the export is no part of a manifest")]
+    StoredPart,
+    /// The evidence could not be encrypted.
+    #[error("the evidence could not be encrypted")]
+    Evidence,
+    /// Again and again something failed that is no fault of the store.
+    #[error("it was tried {times} times without success")]
+    Hopeless {
+        /// How often.
+        times: u32,
+    },
     /// The evidence.
     #[error("there is evidence of more than {most} applications: take shorter stretches")]
     TooMuchEvidence {
@@ -83,6 +90,17 @@ pub enum Defect {
         /// As it was asked for.
         recipient: String,
     },
+}
+
+impl ExportFault {
+    /// Whether it tells against the export: the store comes back, and another leader goes on.
+    pub(super) fn is_of_the_export(&self) -> bool {
+        match self {
+            Self::Store(StoreFault::Corrupt(_) | StoreFault::Misuse(_) | StoreFault::Panicked) => true,
+            Self::Store(fault) => matches!(fault.class(), Some(FaultClass::Unique | FaultClass::ForeignKey | FaultClass::Check)),
+            _ => true,
+        }
+    }
 }
 
 impl From<TileFault> for ExportFault {

@@ -22,7 +22,7 @@ const PARTS_PAGE: u32 = 200;
 impl Exporter {
     /// Checks the records of the next part, sums its files up, and stores what the manifest will say of it.
     pub(super) fn prepare_part(&self, lease: &Lease, export: &AuditExport) -> Result<(), ExportFault> {
-        let (number, from, to) = parts_of(export.cursor, export.to_leaf).next().ok_or(ExportFault::StoredPart)?;
+        let (number, from, to) = parts_of(export.cursor, export.to_leaf).next().ok_or(Defect::StoredPart)?;
         let mut builder = PartBuilder::new(format(export.format), number, from, to);
         let mut text = String::new();
         let read = self.reader.log_records(from, to - from, |record| add(&mut builder, &record, &mut text));
@@ -40,7 +40,7 @@ impl Exporter {
         if let Some(recipient) = &export.recipient {
             part.evidence = Some(self.encrypt_evidence(lease, export, &part, recipient)?);
         }
-        let detail = serde_json::to_value(&part).map_err(|_| ExportFault::StoredPart)?;
+        let detail = serde_json::to_value(&part).map_err(|_| Defect::StoredPart)?;
         let (lease, id) = (lease.clone(), export.id);
         let part = ExportPart { number, from_leaf: from, to_leaf: to, detail };
         self.writer.write(move |tx| tx.add_export_part(&lease, id, &part))?;
@@ -100,7 +100,7 @@ impl Exporter {
             let Some(last) = page.last() else { return Ok(parts) };
             next = last.number + 1;
             for part in page {
-                parts.push(serde_json::from_value(part.detail).map_err(|_| ExportFault::StoredPart)?);
+                parts.push(serde_json::from_value(part.detail).map_err(|_| Defect::StoredPart)?);
             }
         }
     }

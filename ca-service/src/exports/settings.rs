@@ -1,5 +1,6 @@
 //! How exports for auditors are kept.
 
+use audit_log::export::Recipient;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
@@ -11,33 +12,57 @@ pub struct AuditSettings {
     pub keep_days: u32,
     /// Of how many applications an export may hold the evidence. Default 100,000.
     pub evidence_applications: u32,
+    /// The age recipients that evidence may be encrypted to. Default none: any that an auditor names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence_recipients: Vec<String>,
 }
 
 impl Default for AuditSettings {
     fn default() -> Self {
-        Self { keep_days: 7, evidence_applications: 100_000 }
+        Self { keep_days: 7, evidence_applications: 100_000, evidence_recipients: Vec::new() }
     }
 }
 
-/// A setting is out of its range. Keys are named from the topic on.
+/// The settings of exports contradict a limit. Keys are named from the topic on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key} must be from {least} to {most}")]
-pub struct AuditSettingsRefusal {
-    key: &'static str,
-    least: u32,
-    most: u32,
+pub enum AuditSettingsRefusal {
+    /// A number out of its range.
+    #[error("{key} must be from {least} to {most}")]
+    Range {
+        /// The key.
+        key: &'static str,
+        /// The least allowed.
+        least: u32,
+        /// The most allowed.
+        most: u32,
+    },
+    /// Too many recipients.
+    #[error("evidence_recipients: at most {MOST_RECIPIENTS}")]
+    TooMany,
+    /// Nobody to encrypt to.
+    #[error("evidence_recipients: {0}: no recipient of age, age1 and 58 characters")]
+    Recipient(String),
 }
+
+/// So many recipients of evidence are named at most.
+const MOST_RECIPIENTS: usize = 64;
 
 impl AuditSettings {
     /// Checks each setting.
     ///
     /// # Errors
-    /// The first one that is out of its range.
+    /// What is wrong with the first one that is.
     pub fn check(&self) -> Result<(), AuditSettingsRefusal> {
         // An auditor must have the time to fetch what was prepared; a year is beyond every visit.
         let ranges = [("keep_days", self.keep_days, 1, 366), ("evidence_applications", self.evidence_applications, 1, 1_000_000)];
-        match ranges.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
-            Some((key, _, least, most)) => Err(AuditSettingsRefusal { key, least, most }),
+        if let Some((key, _, least, most)) = ranges.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
+            return Err(AuditSettingsRefusal::Range { key, least, most });
+        }
+        if self.evidence_recipients.len() > MOST_RECIPIENTS {
+            return Err(AuditSettingsRefusal::TooMany);
+        }
+        match self.evidence_recipients.iter().find(|recipient| recipient.parse::<Recipient>().is_err()) {
+            Some(wrong) => Err(AuditSettingsRefusal::Recipient(wrong.clone())),
             None => Ok(()),
         }
     }
@@ -60,5 +85,8 @@ mod tests {
         ] {
             assert!(settings.check().unwrap_err().to_string().starts_with(key));
         }
+        let wrong = format!("age1{}", "q".repeat(58));
+        let settings = AuditSettings { evidence_recipients: vec![wrong.clone()], ..AuditSettings::default() };
+        assert_eq!(settings.check(), Err(AuditSettingsRefusal::Recipient(wrong)));
     }
 }

@@ -1,7 +1,7 @@
 //! Exports of the log: what an auditor asks for becomes a range of leaves under the last signed checkpoint.
 
 use audit_log::export::{PARTS, Recipient, part_of};
-use ca_core::instruction::operator::{AuditExport, Bound, RecordFormat, SignedOperatorInstruction};
+use ca_core::instruction::operator::{AuditExport, Bound, RecordFormat, Role, SignedOperatorInstruction};
 use schema::audit_export::{ExportFormat, NewExport};
 
 use super::operator::{Judgement, origin};
@@ -17,7 +17,8 @@ impl CaRole {
             return Ok(Err(Refused::new("log_not_begun", "no checkpoint of the log has been signed yet")));
         };
         let (from, to) = (self.first_leaf(asked.from, note.size)?, self.end(asked.to, note.size)?);
-        if let Some(refusal) = refuse(asked, from, to, note.size) {
+        let refusal = refuse(asked, from, to, note.size);
+        if let Some(refusal) = refusal.or_else(|| refuse_evidence(asked, signed.operator().role, &self.settings.evidence_recipients)) {
             return Ok(Err(refusal));
         }
         let export = NewExport {
@@ -80,9 +81,36 @@ fn refuse(asked: &AuditExport, from: u64, to: u64, size: u64) -> Option<Refused>
     }
 }
 
+/// Why evidence, which is personal data, is not given to whoever asks for it, if it is not. `recipients` are those that may have it; empty:
+/// any.
+fn refuse_evidence(asked: &AuditExport, role: Role, recipients: &[String]) -> Option<Refused> {
+    let recipient = asked.recipient.as_ref()?;
+    if role != Role::Auditor {
+        return Some(Refused::new("role_not_allowed", "evidence is given to auditors alone"));
+    }
+    if !recipients.is_empty() && !recipients.contains(recipient) {
+        return Some(Refused::new("recipient_not_allowed", "evidence is not encrypted to this key: audit.evidence_recipients has others"));
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn evidence_is_for_auditors_and_their_keys() {
+        let plain = AuditExport { from: None, to: None, format: RecordFormat::Csv, previous_size: None, recipient: None };
+        let asked = AuditExport { recipient: Some("age1one".to_owned()), ..plain.clone() };
+        let (one, other) = (["age1one".to_owned()], ["age1other".to_owned()]);
+        let code = |role, recipients: &[String]| refuse_evidence(&asked, role, recipients).map(|refusal| refusal.code);
+        assert_eq!((code(Role::Auditor, &[]), code(Role::Auditor, &one)), (None, None));
+        assert_eq!(code(Role::Auditor, &other), Some("recipient_not_allowed"));
+        for role in Role::ALL.into_iter().filter(|role| *role != Role::Auditor) {
+            assert_eq!(code(role, &one), Some("role_not_allowed"));
+            assert_eq!(refuse_evidence(&plain, role, &other), None, "records are no evidence");
+        }
+    }
 
     #[test]
     fn only_what_a_checkpoint_covers_is_exported() {

@@ -1,13 +1,13 @@
 //! What whoever takes the lead does first: holds the store against everybody who knows the log. A store that went back must neither be
 //! appended to nor be signed for, for what was published of it is not undone.
 
-use audit_log::{Checkpoint, Edge, SignedCheckpoint, TileSource, tree_root};
+use audit_log::{Checkpoint, Cosignature, Edge, SignedCheckpoint, TileSource, tree_root};
 use schema::lease::Lease;
 use schema::log::{LogHead, LogIdentity};
 
 use super::sequencing::Sequencer;
 use super::state::{DisputedBy, KnownTree, LogDispute};
-use super::witnesses::{Objection, ask_all};
+use super::witnesses::{Objection, Outcome, Witness, WitnessClaim, ask_all};
 use super::{LogFault, LogKeeper};
 
 impl LogKeeper {
@@ -46,8 +46,7 @@ impl LogKeeper {
             }
             // The tree is committed: its checkpoint would be signed next in any case.
             let checkpoint = self.key.sign_checkpoint(head.size, head.root)?;
-            let asked = ask_all(&mut witnesses, &checkpoint, &source);
-            asked.objections.into_iter().try_for_each(|objection| self.judge(objection))?;
+            self.ask_witnesses(&mut witnesses, &checkpoint)?;
         }
         Ok((head, edge))
     }
@@ -68,15 +67,36 @@ impl LogKeeper {
         note.transpose().map_err(LogFault::Note)
     }
 
-    /// What a witness's objection means: another process may have led on since the checkpoint was made.
-    pub(super) fn judge(&self, objection: Objection) -> Result<(), LogFault> {
-        let size = self.reader.log_head()?.size;
-        let known = match objection.size {
-            Some(known) if known <= size => return Ok(()),
-            Some(known) => KnownTree::Larger(known),
-            None => KnownTree::Inconsistent,
-        };
-        Err(LogDispute { by: DisputedBy::Witness(objection.witness), known, size }.into())
+    /// Asks the witnesses from whom a checkpoint lacks a cosignature; what they cosigned. What one claims without a signature of ours stops
+    /// nothing: everybody could. It is told, and the checkpoint does without that witness.
+    pub(super) fn ask_witnesses(&self, witnesses: &mut [Witness], checkpoint: &SignedCheckpoint) -> Result<Vec<Cosignature>, LogFault> {
+        let mut cosignatures = Vec::new();
+        for (witness, outcome) in ask_all(witnesses, checkpoint, &self.source(), self.key.verifier()) {
+            match outcome {
+                Outcome::Cosigned(cosignature) => {
+                    self.state.agreed(&witness);
+                    cosignatures.push(cosignature);
+                }
+                Outcome::Objection(objection) => self.judge(witness, &objection)?,
+            }
+        }
+        Ok(cosignatures)
+    }
+
+    fn judge(&self, witness: String, objection: &Objection) -> Result<(), LogFault> {
+        // As it is now: another process may have led on since the checkpoint was made.
+        let head = self.reader.log_head()?;
+        if let Some(shown) = &objection.shown {
+            hold_against(shown.checkpoint(), DisputedBy::Witness(witness.clone()), &head, &self.source())?;
+        }
+        if matches!(objection.claim, WitnessClaim::Larger(size) if size <= head.size) {
+            return Ok(());
+        }
+        let word = objection.claim.word();
+        metrics::counter!("tsunagi_log_witness_faults_total", "witness" => witness.clone(), "fault" => word).increment(1);
+        tracing::error!(witness, size = head.size, "a witness {}, and shows no checkpoint of ours that says so", objection.claim);
+        self.state.objected(witness, objection.claim);
+        Ok(())
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) use self::sequencing::content;
 pub use self::settings::{LogSettings, LogSettingsRefusal, WitnessSettings, is_origin};
 pub use self::state::{DisputedBy, KnownTree, LogDispute, LogState};
 use self::witnesses::Witness;
+pub use self::witnesses::{WitnessClaim, WitnessPace};
 
 /// A note is signed so often at most, while leaves come in.
 const SIGN: Duration = Duration::from_millis(400);
@@ -66,6 +67,8 @@ pub struct LogParts {
     pub clock: Arc<dyn Clock>,
     /// How it is kept; paths are absolute.
     pub settings: LogSettings,
+    /// How long witnesses are waited for.
+    pub pace: WitnessPace,
 }
 
 /// Keeps the issuance log while this process leads.
@@ -88,8 +91,8 @@ impl LogKeeper {
     /// # Errors
     /// A sentence about the settings, if a witness's key or CA certificates cannot be used.
     pub fn new(parts: LogParts) -> Result<Self, String> {
-        let LogParts { key, directory, reader, writer, wake, clock, settings } = parts;
-        let witnesses = settings.witnesses.iter().map(Witness::new).collect::<Result<_, _>>();
+        let LogParts { key, directory, reader, writer, wake, clock, settings, pace } = parts;
+        let witnesses = settings.witnesses.iter().map(|witness| Witness::new(witness, pace)).collect::<Result<_, _>>();
         Ok(Self {
             key,
             directory,
@@ -123,8 +126,8 @@ impl LogKeeper {
     fn keep_sequencing(&self, lease: &(dyn Fn() -> Option<Lease> + Sync), stop: &AtomicBool) {
         while !stop.load(Ordering::Relaxed) {
             let Some(lease) = lease() else {
-                // Another leads, and appends: what we know will be old when it is our turn.
-                self.state.forget();
+                // Another leads, and appends: what we know will be old when it is our turn, and disputes are the other's to tell of.
+                self.state.stand_down();
                 pause(stop, STEP);
                 continue;
             };
@@ -157,9 +160,6 @@ impl LogKeeper {
             let began = Instant::now();
             (size, looked) = (grown, Some(began));
             let signed = told("signing", attempt(|| self.sign(&lease)));
-            if is_time {
-                told("signing", attempt(|| self.measure_lag()));
-            }
             pause(stop, rest(signed, SIGN.saturating_sub(began.elapsed())));
         }
     }
@@ -181,13 +181,6 @@ impl LogKeeper {
             let published = told("publishing", attempt(|| self.publish(&lease)));
             pause(stop, rest(published, PUBLISH.saturating_sub(began.elapsed())));
         }
-    }
-
-    /// Shows the age of the oldest event that is not under a signed note.
-    fn measure_lag(&self) -> Result<(), LogFault> {
-        let lag = self.reader.unsequenced_since()?.map(|since| self.clock.now() - since).unwrap_or_default();
-        metrics::gauge!("tsunagi_log_lag_seconds").set(lag.num_milliseconds().max(0) as f64 / 1_000.0);
-        Ok(())
     }
 
     /// The tiles as they are stored.
@@ -239,7 +232,8 @@ fn report(work: &'static str, fault: &LogFault) {
     tracing::error!(work, fault = %Chain(fault), "the issuance log does not go on; it is tried again");
 }
 
-fn pause(stop: &AtomicBool, duration: Duration) {
+/// Sleeps so long, or until `stop` is set.
+pub(crate) fn pause(stop: &AtomicBool, duration: Duration) {
     let mut left = duration;
     while !left.is_zero() && !stop.load(Ordering::Relaxed) {
         let step = left.min(STEP);

@@ -6,7 +6,7 @@ use schema::log::{LogHead, LogNote};
 
 use super::examination::hold_against;
 use super::state::{DisputedBy, KnownTree, LogDispute};
-use super::witnesses::{Witness, ask_all};
+use super::witnesses::Witness;
 use super::{LogFault, LogKeeper};
 
 impl LogKeeper {
@@ -63,9 +63,8 @@ impl LogKeeper {
     }
 
     fn cosigned(&self, witnesses: &mut [Witness], signed: SignedCheckpoint) -> Result<SignedCheckpoint, LogFault> {
-        let asked = ask_all(witnesses, &signed, &self.source());
-        asked.objections.into_iter().try_for_each(|objection| self.judge(objection))?;
-        Ok(asked.cosignatures.iter().fold(signed, SignedCheckpoint::with_cosignature))
+        let cosignatures = self.ask_witnesses(witnesses, &signed)?;
+        Ok(cosignatures.iter().fold(signed, SignedCheckpoint::with_cosignature))
     }
 
     fn store(&self, lease: &Lease, signed: &SignedCheckpoint) -> Result<(), LogFault> {

@@ -1,8 +1,11 @@
 //! How the log stands, for whoever else in the process wants to know.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use super::witnesses::WitnessClaim;
 
 /// Who knows a tree that the store does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +14,7 @@ pub enum DisputedBy {
     Directory,
     /// The last signed note in the store itself.
     Note,
-    /// A witness, of this name.
+    /// A witness of this name, with a checkpoint that our own key has signed.
     Witness(String),
 }
 
@@ -37,8 +40,6 @@ pub enum KnownTree {
     Larger(u64),
     /// A tree of this size with another root.
     OtherRoot(u64),
-    /// A tree that the store's does not extend, of a size that is not told.
-    Inconsistent,
 }
 
 impl fmt::Display for DisputedBy {
@@ -56,7 +57,6 @@ impl fmt::Display for KnownTree {
         match self {
             Self::Larger(size) => write!(f, "has a tree of {size} leaves"),
             Self::OtherRoot(size) => write!(f, "has another tree of {size} leaves"),
-            Self::Inconsistent => f.write_str("has a tree that the store's does not extend"),
         }
     }
 }
@@ -77,12 +77,28 @@ struct Known {
     /// How many notes this process has stored.
     notes: u64,
     dispute: Option<LogDispute>,
+    /// What witnesses claim and do not prove, since they cosigned last.
+    objections: BTreeMap<String, WitnessClaim>,
 }
 
 impl LogState {
     /// Why the log does not go on, while somebody knows a tree that the store does not have.
     pub fn dispute(&self) -> Option<LogDispute> {
         self.lock().dispute.clone()
+    }
+
+    /// What witnesses claim without a proof, each as a sentence that begins with its name: nothing stops for that, and somebody has to look.
+    pub fn objections(&self) -> Vec<String> {
+        self.lock().objections.iter().map(|(witness, claim)| format!("{witness} {claim}")).collect()
+    }
+
+    /// The witness has cosigned.
+    pub(super) fn agreed(&self, witness: &str) {
+        self.lock().objections.remove(witness);
+    }
+
+    pub(super) fn objected(&self, witness: String, claim: WitnessClaim) {
+        self.lock().objections.insert(witness, claim);
     }
 
     /// Whether this process, under the lease of that epoch, may append and sign.
@@ -93,7 +109,7 @@ impl LogState {
     /// The store is what others know of the log, or more.
     pub(super) fn examined(&self, epoch: i64, size: u64) {
         let mut known = self.lock();
-        *known = Known { examined: Some(epoch), size, dispute: None, ..*known };
+        (known.examined, known.size, known.dispute) = (Some(epoch), size, None);
         metrics::gauge!("tsunagi_log_disputed").set(0.0);
         self.moved.notify_all();
     }
@@ -109,6 +125,16 @@ impl LogState {
     /// What was examined counts no more: after a fault, or when another leads.
     pub(super) fn forget(&self) {
         self.lock().examined = None;
+    }
+
+    /// Another leads, or nobody: what was known counts no more, and no dispute is told of.
+    pub(super) fn stand_down(&self) {
+        let mut known = self.lock();
+        known.examined = None;
+        known.objections.clear();
+        if known.dispute.take().is_some() {
+            metrics::gauge!("tsunagi_log_disputed").set(0.0);
+        }
     }
 
     pub(super) fn grew(&self, size: u64) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ca_core::digest::Sha256Digest;
 use ureq::http::Response;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
@@ -42,6 +43,7 @@ pub(super) enum SubmissionFault {
 pub(super) struct Submission {
     agent: Agent,
     endpoint: String,
+    monitoring: String,
 }
 
 impl Submission {
@@ -57,14 +59,16 @@ impl Submission {
             // Where we connect is in the settings, not in the environment.
             .proxy(None);
         let config = match &settings.ca_file {
-            Some(file) if settings.url.starts_with("https://") => {
+            Some(file) => {
                 let pem = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
                 let tls = tls(&pem).ok_or_else(|| format!("{}: holds no CA certificate, or something else", file.display()))?;
-                config.https_only(true).tls_config(tls)
+                config.https_only(settings.addresses().all(|url| url.starts_with("https://"))).tls_config(tls)
             }
-            _ => config,
+            None => config,
         };
-        Ok(Self { agent: config.build().into(), endpoint: format!("{}/add-checkpoint", settings.url.trim_end_matches('/')) })
+        let endpoint = format!("{}/add-checkpoint", settings.url.trim_end_matches('/'));
+        let monitoring = settings.monitoring_url.as_ref().unwrap_or(&settings.url).trim_end_matches('/').to_owned();
+        Ok(Self { agent: config.build().into(), endpoint, monitoring })
     }
 
     /// Submits a checkpoint, with the proof that it extends the tree of size `old` in base64 lines. Everything is over by `deadline`.
@@ -94,14 +98,25 @@ impl Submission {
         .and_then(|(status, octets)| understood(status, octets))
     }
 
+    /// The latest checkpoint of the log of that origin that the witness shows to monitors, unverified; `None` if it shows none in time.
+    pub(super) fn latest_checkpoint(&self, origin: &str, deadline: Instant) -> Option<String> {
+        let url = format!("{}/{}/checkpoint", self.monitoring, Sha256Digest::of(origin.as_bytes()));
+        let mut answer = self.agent.get(&url).config().timeout_global(Some(left(deadline))).build().call().ok()?;
+        let octets = answer.body_mut().with_config().limit(ANSWER_OCTETS).read_to_vec().ok()?;
+        (answer.status().as_u16() == 200).then(|| String::from_utf8(octets).ok())?
+    }
+
     fn post(&self, body: &str, deadline: Instant) -> Result<(u16, Vec<u8>), ureq::Error> {
-        // Zero would mean without end.
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        let request = self.agent.post(&self.endpoint).config().timeout_global(Some(left)).build();
+        let request = self.agent.post(&self.endpoint).config().timeout_global(Some(left(deadline))).build();
         let mut answer: Response<Body> = request.content_type("text/plain; charset=utf-8").send(body)?;
         let status = answer.status().as_u16();
         Ok((status, answer.body_mut().with_config().limit(ANSWER_OCTETS).read_to_vec()?))
     }
+}
+
+/// Zero would mean without end.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
 }
 
 fn understood(status: u16, octets: Vec<u8>) -> Result<WitnessAnswer, SubmissionFault> {

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use audit_log::{Checkpoint, Commitment, CompactRange, Content, LogKey, Salt, SignedCheckpoint, TileDirectory, TileSource, tree_root};
 use ca_core::clock::{Clock, SystemClock};
-use ca_service::{LogKeeper, LogParts, LogSettings, WitnessSettings};
+use ca_service::{LogKeeper, LogParts, LogSettings, WitnessPace, WitnessSettings};
 use chrono::TimeDelta;
 use schema::lease::Lease;
 use schema::log::{LeafContent, LogHead, LogIdentity};
@@ -22,14 +23,19 @@ pub(crate) struct Stage {
     home: TempDir,
     passphrase: SecretString,
     pub(crate) witnesses: Vec<WitnessSettings>,
+    pub(crate) pace: WitnessPace,
 }
+
+/// Whoever answers is waited for on any machine, and whoever does not is not asked again in the same test.
+const PACE: WitnessPace =
+    WitnessPace { patience: Duration::from_secs(30), rest_first: Duration::from_secs(3_600), rest_longest: Duration::from_secs(3_600) };
 
 impl Stage {
     /// A key and an empty directory.
     pub(crate) fn new() -> Self {
         let (home, passphrase) = (tempfile::tempdir().unwrap(), SecretString::from("a passphrase"));
         LogKey::generate(ORIGIN).unwrap().save(&home.path().join("log.key.pem"), &passphrase).unwrap();
-        Self { home, passphrase, witnesses: Vec::new() }
+        Self { home, passphrase, witnesses: Vec::new(), pace: PACE }
     }
 
     pub(crate) fn key(&self) -> LogKey {
@@ -62,6 +68,7 @@ impl Stage {
             wake: database.wake(),
             clock: Arc::new(SystemClock),
             settings,
+            pace: self.pace,
         })
         .unwrap()
     }

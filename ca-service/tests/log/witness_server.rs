@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -39,6 +40,8 @@ struct Shared {
     log: LogVerifier,
     manner: Mutex<Manner>,
     cosigned: Mutex<Option<SignedCheckpoint>>,
+    /// How many questions came.
+    questions: AtomicUsize,
     /// Statuses of the answers.
     answers: Mutex<Vec<u16>>,
 }
@@ -51,8 +54,8 @@ impl WitnessServer {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let material = STANDARD.encode([[4].as_slice(), key.public_key().as_ref()].concat());
         let vkey = format!("{name}+{}+{material}", hex::encode(key_id(name, &key)));
-        let (manner, cosigned, answers) = (Mutex::new(Manner::Honest), Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { name: name.to_owned(), key, log: log.clone(), manner, cosigned, answers });
+        let (manner, cosigned, questions, answers) = (Mutex::new(Manner::Honest), Mutex::default(), AtomicUsize::default(), Mutex::default());
+        let shared = Arc::new(Shared { name: name.to_owned(), key, log: log.clone(), manner, cosigned, questions, answers });
         thread::spawn({
             let shared = Arc::clone(&shared);
             move || {
@@ -72,6 +75,11 @@ impl WitnessServer {
     /// The size of the tree that it cosigned last.
     pub(crate) fn size(&self) -> u64 {
         self.shared.cosigned.lock().unwrap().as_ref().map_or(0, SignedCheckpoint::size)
+    }
+
+    /// How many questions it was asked, answered or not.
+    pub(crate) fn questions(&self) -> usize {
+        self.shared.questions.load(Ordering::SeqCst)
     }
 
     /// The statuses of its answers since the last time.
@@ -97,6 +105,7 @@ impl Shared {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
+        self.questions.fetch_add(1, Ordering::SeqCst);
         let (status, answer) = self.answer(&String::from_utf8(body).unwrap());
         self.answers.lock().unwrap().push(status);
         let head = format!("HTTP/1.1 {status} Said\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());

@@ -64,7 +64,7 @@ pub(crate) async fn apply(request: HttpRequest, payload: Payload, state: Data<Ho
     };
     let left_behind = look_left_behind(&state, received.left_behind).await?;
     // What was decided just now is under no checkpoint yet: only who waits for that is worth a look.
-    let receipts = if is_new && wait.is_none() { Vec::new() } else { receipts(&state, digest, &record, wait).await? };
+    let receipts = if is_new && wait.is_none() { Vec::new() } else { receipts(&state, digest, &record, wait).await };
     answer(&state, &digest, record, Told { left_behind, receipts, issued: StatusCode::CREATED, wait })
 }
 
@@ -91,23 +91,19 @@ pub(crate) async fn ask_for_outcome(request: HttpRequest, id: Path<String>, stat
     if let (ApplicationState::Accepted, Some(wait)) = (&record.state, wait) {
         record = await_decision(&state, digest, record.id, wait.left()).await?;
     }
-    let receipts = receipts(&state, digest, &record, wait).await?;
+    let receipts = receipts(&state, digest, &record, wait).await;
     answer(&state, &digest, record, Told { left_behind: Vec::new(), receipts, issued: StatusCode::OK, wait })
 }
 
-/// The receipts there are; where there are none, none.
-async fn receipts(
-    state: &HolderState,
-    digest: Sha256Digest,
-    record: &ApplicationRecord,
-    wait: Option<Wait>,
-) -> Result<Vec<Receipt>, Problem> {
+/// The receipts there are; where there are none, none. Nor where they cannot be made, which is logged: the certificates do not wait for
+/// them, and whoever asks for the receipts alone is told.
+async fn receipts(state: &HolderState, digest: Sha256Digest, record: &ApplicationRecord, wait: Option<Wait>) -> Vec<Receipt> {
     if !matches!(record.state, ApplicationState::Issued { .. }) {
-        return Ok(Vec::new());
+        return Vec::new();
     }
-    match receipts_of(state, digest, record, wait).await? {
-        Receipts::There(receipts) => Ok(receipts),
-        Receipts::NotYet | Receipts::None | Receipts::Purged => Ok(Vec::new()),
+    match receipts_of(state, digest, record, wait).await {
+        Ok(Receipts::There(receipts)) => receipts,
+        Ok(Receipts::NotYet | Receipts::None | Receipts::Purged) | Err(_) => Vec::new(),
     }
 }
 

@@ -175,6 +175,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry(Group::Instruction, "nothing_to_export", 409, "Nothing to export"),
     entry(Group::Instruction, "export_too_large", 422, "Too much for one export"),
     entry(Group::Instruction, "recipient_invalid", 422, "Nobody to encrypt to"),
+    entry(Group::Instruction, "recipient_not_allowed", 409, "Not to this key"),
     // Reports of keys.
     entry(Group::KeyCompromise, "key_report_subject", 422, "Not made as a report"),
     entry(Group::KeyCompromise, "key_unknown", 422, "Key never certified here"),
@@ -194,6 +195,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry(Group::Look, "not_found", 404, "No such thing"),
     entry(Group::ExportFile, "export_failed", 409, "The export failed"),
     entry(Group::ExportFile, "export_expired", 410, "The export is kept no more"),
+    entry(Group::ExportFile, "export_changed", 410, "Records were purged since"),
     entry(Group::ExportFile, "range_not_satisfiable", 416, "No such octets in the file"),
     entry(Group::Readiness, "not_ready", 503, "Not ready"),
 ];

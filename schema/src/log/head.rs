@@ -59,8 +59,9 @@ impl Reader {
         self.read(head)
     }
 
-    /// Since when an event waits for a signed note that covers it: the moment when it was left, as nearly as its own time and the last
-    /// note's tell. `None` if there is none.
+    /// Since when events wait and no note is signed: the time of the first event that the last signed note does not cover, or of that note,
+    /// if that is later. `None` if it covers all. So a log that is being caught up, note by note, counts as written however old the events
+    /// are that come into it: how many are left, [`Reader::log_backlog`] tells.
     pub fn unsequenced_since(&self) -> Result<Option<DateTime<Utc>>, StoreFault> {
         self.read(|session| {
             let noted = sql("SELECT note_position, noted_at FROM log_head")
@@ -72,9 +73,16 @@ impl Reader {
                 .rows(session, |row| Ok((row.time()?, row.text()?)))?;
             let is_dated_before = |kind: &str| DATED_BEFORE.iter().any(|known| known.as_str() == kind);
             let first = waiting.iter().find(|(_, kind)| !is_dated_before(kind)).or(waiting.first());
-            // It was left after the note was made that does not cover it.
             Ok(first.map(|(at, _)| noted_at.map_or(*at, |noted_at| noted_at.max(*at))))
         })
+    }
+
+    /// How many positions of events are not under the last signed note.
+    pub fn log_backlog(&self) -> Result<u64, StoreFault> {
+        // First the note: what is signed meanwhile is no less.
+        let noted = self.read(|session| sql("SELECT note_position FROM log_head").optional(session, |row| row.big()))?;
+        let noted = noted.ok_or(StoreFault::Corrupt("log_head is empty"))?;
+        Ok(u64::try_from(self.position()?.0 - noted).unwrap_or_default())
     }
 }
 

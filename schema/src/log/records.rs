@@ -105,6 +105,19 @@ impl Reader {
         })
     }
 
+    /// How many of the leaves from `from` to before `to` have no content any more, because it was purged.
+    pub fn purged_leaves(&self, from: u64, to: u64) -> Result<u64, StoreFault> {
+        let (Ok(from), Ok(to)) = (i64::try_from(from), i64::try_from(to)) else { return Ok(0) };
+        let found = self.read(|session| {
+            sql("SELECT COUNT(*) FROM log_leaf WHERE leaf >= ? AND leaf < ? AND absent = ?")
+                .bind(from)
+                .bind(to)
+                .bind(codes::PURGED)
+                .optional(session, |row| row.unsigned())
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
     /// A tile above level 0, as far as it has grown.
     pub fn log_tile(&self, level: u8, number: u64) -> Result<Option<Vec<u8>>, StoreFault> {
         let Ok(number) = i64::try_from(number) else { return Ok(None) };

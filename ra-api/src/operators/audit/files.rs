@@ -15,8 +15,8 @@ use crate::operators::OperatorState;
 use crate::problem::{ExportFileProblems, Problem};
 use crate::store;
 
-/// Gives a file of an export. It is made again from the log each time, and always has the same octets; `Range: bytes=N-` goes on where an
-/// earlier answer broke off (RFC 9110 section 14).
+/// Gives a file of an export. It is made again from the log each time, and has the same octets unless records of it were purged since,
+/// which is told with 410; `Range: bytes=N-` goes on where an earlier answer broke off (RFC 9110 section 14).
 #[utoipa::path(
     get,
     path = "/v1/audit/exports/{id}/files/{name}",
@@ -94,6 +94,10 @@ fn find(reader: &Reader, id: &str, name: &str) -> Result<Result<(PartFile, Sourc
         return Ok(Err(nothing()));
     };
     let part = read_part(part.detail)?;
+    if name == part.records.name && reader.purged_leaves(part.from, part.to)? != part.purged {
+        let detail = "Records of the export were purged since it was prepared: take a new one.";
+        return Ok(Err(Problem::new("export_changed", detail)));
+    }
     let source = |file: &PartFile| match name {
         _ if file.name == part.records.name => Source::records(reader.clone(), format(&export), part.from, part.to),
         _ if file.name == part.hashes.name => Source::hashes(reader.clone(), part.from, part.to),
