@@ -1,5 +1,6 @@
 //! No issuance without a card's signature, as far as evidence shows it: here with a judge who takes messages at their word.
 
+use age::secrecy::ExposeSecret as _;
 use audit_log::export::{Evidence, ExportFormat, Identities};
 use audit_log::testing::Leaf;
 use audit_log::verify::{AskedKey, EvidenceJudge, EvidenceMeans, Measures, Rule, Verdict, Verification};
@@ -51,7 +52,6 @@ fn staged(change: impl Fn(&mut Value)) -> (Stage, age::x25519::Identity) {
 }
 
 fn judged(stage: &Stage, identity: &age::x25519::Identity, to: &age::x25519::Identity) -> Verdict {
-    use age::secrecy::ExposeSecret;
 
     let mut order = stage.log.order(0, 400, ExportFormat::Jsonl);
     order.recipient = Some(to.to_public().to_string().parse().unwrap());
