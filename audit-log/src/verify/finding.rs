@@ -17,6 +17,8 @@ pub enum Rule {
     Witness,
     /// The tree extends the one that the auditor knew (RFC 6962 section 2.1.2).
     Earlier,
+    /// An export goes on where those before it ended: no leaf between two visits is left unread.
+    Gap,
     /// A file is there, of the length and the SHA-256 that the manifest gives.
     File,
     /// The file of leaf hashes gives the subtrees that the manifest gives.
@@ -61,6 +63,7 @@ impl Rule {
             Self::Checkpoint => "checkpoint",
             Self::Witness => "witness",
             Self::Earlier => "earlier",
+            Self::Gap => "gap",
             Self::File => "file",
             Self::Hashes => "hashes",
             Self::Record => "record",

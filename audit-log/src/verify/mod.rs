@@ -5,12 +5,16 @@
 //! Whatever is wrong is a [`Finding`] with its file and leaf; what could not be judged is counted. Memory is bounded: a part's hashes, a few pieces of a
 //! file, and what rules keep in mind of certificates, holders, cards and applications ([`Measures::room`]).
 
+mod cosigning;
+mod coverage;
 mod earlier;
 mod event;
 mod evidence;
 mod feed;
 mod finding;
+mod foresight;
 mod part;
+mod renewal;
 mod rules;
 mod seen;
 mod sequence;
@@ -21,6 +25,7 @@ mod unjudged;
 mod verdict;
 mod visit;
 
+pub use coverage::{Unread, WhyUnread};
 pub use event::{By, CertificateData, Event, Milliseconds, milliseconds};
 pub use evidence::{AskedKey, EvidenceCounts, EvidenceJudge, EvidenceMeans};
 pub use finding::{Finding, Findings, KEPT_OF_A_RULE, Place, Rule};

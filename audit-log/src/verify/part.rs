@@ -129,6 +129,9 @@ impl Reading<'_, '_> {
     fn tell(&mut self, record: &Record<'_>, place: &Place, findings: &mut Findings) {
         // An earlier export may have told it.
         if self.rules.next().is_some_and(|next| record.leaf() < next) {
+            if let Record::Present { leaf, .. } = record {
+                self.rules.told_again(*leaf, place, findings);
+            }
             return;
         }
         match record {

@@ -12,7 +12,7 @@ const HEAPS: usize = 1 << 16;
 type Rest = [u8; 6];
 
 /// Things that were there. The hash has a key of its own, so that nobody can make records that fall into one heap, or that are taken for others.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     hasher: RandomState,
     heaps: Vec<Vec<Rest>>,

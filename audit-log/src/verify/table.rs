@@ -24,6 +24,11 @@ impl Room {
         Self { left: octets }
     }
 
+    /// So much is left.
+    pub(super) const fn left(self) -> usize {
+        self.left
+    }
+
     /// Takes some of it.
     pub(super) fn take(&mut self, octets: usize) -> Result<(), NoRoom> {
         self.left = self.left.checked_sub(octets).ok_or(NoRoom)?;
@@ -37,7 +42,7 @@ impl Room {
 }
 
 /// An entry for each row number; what was never written is the default.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Table<T> {
     pages: HashMap<u32, Box<[T; PAGE]>>,
 }

@@ -14,7 +14,7 @@ pub enum Why {
     BeforeTheRecords,
     /// What it follows from may be among the records that were purged.
     Purged,
-    /// It contradicts only what a restored store lost.
+    /// A restored store has forgotten it: what follows is not held against it.
     Lost,
     /// The record was left by an older program, and does not say it.
     PoorerRecord,
@@ -34,7 +34,7 @@ impl Why {
         match self {
             Self::BeforeTheRecords => "what they follow from lies before the records at hand",
             Self::Purged => "what they follow from may be among the records that were purged",
-            Self::Lost => "they contradict only what a restored store lost",
+            Self::Lost => "a restored store has forgotten them, so that what followed was not held against them",
             Self::PoorerRecord => "the records were left by an older program and do not say it",
             Self::NotOverYet => "at the end of the records their time was not over yet",
             Self::NoEvidence => "there is no evidence with the export, or it was not read",

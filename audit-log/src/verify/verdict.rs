@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::export::{MANIFEST_FILE, Manifest};
 
+use super::coverage::Unread;
 use super::evidence::EvidenceCounts;
 use super::finding::{Finding, Rule};
 use super::unjudged::UnjudgedCount;
@@ -27,6 +28,8 @@ pub struct Verdict {
     pub by_rule: BTreeMap<Rule, u64>,
     /// The findings, at most a hundred of a rule.
     pub findings: Vec<Finding>,
+    /// Leaves of the tree that no export has that was read.
+    pub not_read: Vec<Unread>,
     /// What could not be judged.
     pub not_judged: Vec<UnjudgedCount>,
     /// What was proved, and by what.

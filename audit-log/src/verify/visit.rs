@@ -10,13 +10,16 @@ use chrono::SecondsFormat;
 
 use crate::compact_range::{CompactRange, root_of_ranges};
 use crate::export::{MANIFEST_FILE, MANIFEST_OCTETS, Manifest};
-use crate::hash::Hash;
 use crate::note::{Checkpoint, LogVerifier, SignedCheckpoint, WitnessVerifier};
 
-use super::earlier::{Extension, Known};
+use super::cosigning::Cosigning;
+use super::coverage::{Coverage, Unread};
+use super::earlier::{Earlier, Known};
 use super::evidence::{EvidenceMeans, Witnessing};
 use super::finding::{Findings, Place, Rule};
+use super::foresight::lost_runs;
 use super::part::Reading;
+use super::renewal::Renewal;
 use super::rules::{Measures, Rules};
 use super::unjudged::Why;
 use super::verdict::{self, ExportTold, Statement, Verdict};
@@ -47,9 +50,13 @@ pub enum Unreadable {
 pub struct Verification<'a> {
     log: &'a LogVerifier,
     witnesses: &'a [WitnessVerifier],
+    cosigning: Cosigning<'a>,
+    coverage: Coverage,
     evidence: Option<Witnessing<'a>>,
     rules: Rules,
-    known: Option<Known>,
+    former_logs: &'a [LogVerifier],
+    earlier: Earlier,
+    renewal: Renewal,
     findings: Findings,
     exports: Vec<ExportTold>,
     has_evidence: bool,
@@ -68,9 +75,13 @@ impl<'a> Verification<'a> {
         Self {
             log,
             witnesses,
+            cosigning: Cosigning::new(witnesses),
+            coverage: Coverage::default(),
             evidence: evidence.map(Witnessing::new),
             rules: Rules::new(measures),
-            known: None,
+            former_logs: &[],
+            earlier: Earlier::default(),
+            renewal: Renewal::default(),
             findings: Findings::default(),
             exports: Vec::new(),
             has_evidence: false,
@@ -78,17 +89,34 @@ impl<'a> Verification<'a> {
         }
     }
 
-    /// A checkpoint that the auditor has kept, or got from elsewhere; `name` says which.
+    /// The keys of logs that this one follows, because they could not go on: what the auditor has of them is held against it.
+    #[must_use]
+    pub fn with_former_logs(self, former_logs: &'a [LogVerifier]) -> Self {
+        Self { former_logs, ..self }
+    }
+
+    /// A checkpoint that the auditor has kept, or got from elsewhere; `name` says which. All of them before the exports.
     pub fn checkpoint(&mut self, name: &str, note: &str) {
         match Checkpoint::verify(note, self.log) {
             Ok(checkpoint) => {
-                let known = Known::of(name, &checkpoint);
-                let is_later = self.known.as_ref().is_none_or(|earlier| earlier.size <= known.size);
-                if is_later {
-                    self.known = Some(known);
+                self.coverage.checkpoint(checkpoint.size());
+                self.earlier.add(Known::of(name, &checkpoint), &mut self.findings);
+            }
+            Err(refusal) => {
+                if !self.renewal.checkpoint(name, note, self.log, self.former_logs) {
+                    self.findings.add(Rule::Earlier, &Place::directory(name), format!("no checkpoint of this log: {refusal}"));
                 }
             }
-            Err(refusal) => self.findings.add(Rule::Earlier, &Place::directory(name), format!("no checkpoint of this log: {refusal}")),
+        }
+    }
+
+    /// Asks an export, which is to be read after others, which leaves of theirs it says a restored store lost. If it was not asked, events that
+    /// happened again in the place of those are findings.
+    pub fn foresee(&mut self, directory: &Path) {
+        let note = manifest_note(directory).ok();
+        let text = note.and_then(|note| self.log.open(&note).ok());
+        if let Some(manifest) = text.and_then(|text| Manifest::parse(text.text()).ok()) {
+            lost_runs(directory, &manifest, |run| self.rules.foresee(run.from, run.to, run.told_at));
         }
     }
 
@@ -99,20 +127,22 @@ impl<'a> Verification<'a> {
     pub fn export(&mut self, directory: &Path, name: &str, progress: &mut dyn FnMut(Progress)) -> Result<(), Unreadable> {
         let place = Place::directory(name);
         let note = manifest_note(directory)?;
+        if self.log.open(&note).is_err() && self.renewal.export(directory, name, &note, self.log, self.former_logs) {
+            return Ok(());
+        }
         let Some((manifest, tree)) = self.manifest(&note, &place.file(MANIFEST_FILE)) else { return Ok(()) };
         let mut told = ExportTold::of(name, &manifest, &tree);
-        told.cosigned = self.cosignatures(&tree, &place.file(MANIFEST_FILE));
+        told.cosigned = self.cosigning.cosigned(&tree, &place.file(MANIFEST_FILE), &mut self.findings);
+        self.coverage.export((manifest.from, manifest.to), tree.size(), &place.file(MANIFEST_FILE));
         let judged: Vec<&str> = self.witnesses.iter().map(WitnessVerifier::name).chain([self.log.name()]).collect();
         told.cosigned_unjudged = verdict::unjudged_signers(&manifest.checkpoint, &judged);
         told.unnamed = verdict::unnamed(directory, &manifest);
         let before = self.tree(&manifest, &tree, &place.file(MANIFEST_FILE));
         self.has_evidence |= manifest.recipient.is_some();
         let in_manifest = place.file(MANIFEST_FILE);
-        let mut extension = match &self.known {
-            Some(known) => known.extended_by(&manifest, &tree, &in_manifest, &mut self.findings),
-            None => Extension::Settled(None),
-        };
-        self.rules.begin(manifest.from, manifest.taken_at.timestamp_millis());
+        self.earlier.hold(&manifest, &tree, &in_manifest, &mut self.findings);
+        let taken_at = manifest.taken_at.timestamp_millis();
+        self.rules.begin((manifest.from, manifest.to), taken_at, &in_manifest, &mut self.findings);
         let (mut covered, mut until, mut unproved) = (before, i64::MIN, None);
         if let Some(evidence) = &mut self.evidence {
             let without = manifest.recipient.is_none().then_some(Why::NoEvidence);
@@ -129,11 +159,7 @@ impl<'a> Verification<'a> {
                 unproved: &mut unproved,
             };
             let hashes = reading.read(part, &mut self.findings);
-            if let Extension::FromLeaves(known) = &extension
-                && (part.from..=part.to).contains(&known.size)
-            {
-                extension = self.extended_by_leaves(known.clone(), covered.as_ref(), part.from, hashes.as_deref(), &in_manifest);
-            }
+            self.earlier.leaves((part.from, part.to), covered.as_ref(), hashes.as_deref(), &in_manifest, &mut self.findings);
             covered = covered.and_then(|mut covered| {
                 let next = CompactRange::new(part.from, part.to, part.nodes.clone()).ok()?;
                 covered.append(&next).ok().map(|()| covered)
@@ -144,12 +170,9 @@ impl<'a> Verification<'a> {
         let asked = unproved.filter(|_| self.evidence.is_some());
         self.unproved = asked.map(|(leaf, count)| (in_manifest.leaf(leaf), count));
         self.rules.end(ends, until, &place, &mut self.findings);
-        told.extends = if let Extension::Settled(size) = extension { size } else { None };
+        told.extends = self.earlier.end(name, &tree);
         self.exports.push(told);
-        let is_later = self.known.as_ref().is_none_or(|known| known.size <= tree.size());
-        if is_later {
-            self.known = Some(Known::of(name, &tree));
-        }
+        self.renewal.read(directory, manifest);
         Ok(())
     }
 
@@ -185,45 +208,6 @@ impl<'a> Verification<'a> {
         None
     }
 
-    fn cosignatures(&mut self, tree: &SignedCheckpoint, place: &Place) -> Vec<String> {
-        let mut cosigned = Vec::new();
-        for witness in self.witnesses {
-            match tree.cosigned_by(witness) {
-                Ok(Some(cosignature)) => {
-                    cosigned.push(format!("{} at {}", witness.name(), cosignature.at().to_rfc3339_opts(SecondsFormat::Secs, true)));
-                }
-                Ok(None) => {
-                    self.findings.add(Rule::Witness, place, format!("the checkpoint has no cosignature of {}", witness.name()));
-                }
-                Err(refusal) => self.findings.add(Rule::Witness, place, format!("the cosignature of {}: {refusal}", witness.name())),
-            }
-        }
-        cosigned
-    }
-
-    fn extended_by_leaves(
-        &mut self,
-        known: Known,
-        covered: Option<&CompactRange>,
-        from: u64,
-        hashes: Option<&[Hash]>,
-        place: &Place,
-    ) -> Extension {
-        let shown = covered.zip(hashes).map(|(covered, hashes)| known.is_root_of(covered, from, hashes));
-        match shown {
-            Some(true) => return Extension::Settled(Some(known.size)),
-            Some(false) => {
-                let words = format!("its first {} leaves are not those of {}: the log was forked", known.size, known.name);
-                self.findings.add(Rule::Earlier, place, words);
-            }
-            None => {
-                let words = format!("nothing shows that its tree extends that of {}: its leaf hashes cannot be told", known.name);
-                self.findings.add(Rule::Earlier, place, words);
-            }
-        }
-        Extension::Settled(None)
-    }
-
     /// What it came to.
     pub fn finish(mut self) -> Verdict {
         if let Some((place, count)) = self.unproved.take() {
@@ -231,12 +215,18 @@ impl<'a> Verification<'a> {
             self.findings.add(Rule::Evidence, &place, words);
         }
         let evidence = self.evidence.as_ref().map(Witnessing::counts);
-        let (proved, not_proved) = self.statements();
+        self.earlier.finish(&mut self.findings);
+        let (of_formers, not_of_formers) = self.renewal.judge(self.rules.followed(), &mut self.findings);
+        self.renewal.cover(self.rules.followed(), &mut self.coverage);
+        self.coverage.end(&mut self.findings);
+        let uncosigned = self.cosigning.end(&mut self.findings);
+        let (proved, not_proved) = self.statements(of_formers, [uncosigned, not_of_formers].concat());
         Verdict {
             clean: self.findings.is_empty(),
             first: verdict::first(self.findings.kept()),
             found: self.findings.total(),
             by_rule: self.findings.counts().clone(),
+            not_read: self.coverage.unread(),
             not_judged: self.rules.unjudged().counts(),
             findings: self.findings.kept().to_vec(),
             proved,
@@ -248,11 +238,11 @@ impl<'a> Verification<'a> {
     }
 
     /// What is proved by what, and what is not for want of what: only where nothing was found is anything proved.
-    fn statements(&self) -> (Vec<Statement>, Vec<Statement>) {
-        let (mut proved, mut not) = (Vec::new(), Vec::new());
+    fn statements(&self, mut proved: Vec<Statement>, unproved: Vec<Statement>) -> (Vec<Statement>, Vec<Statement>) {
+        let mut not: Vec<_> = self.coverage.unread().iter().map(Unread::statement).collect();
         let Some(last) = self.exports.last().filter(|_| self.findings.is_empty()) else {
             not.push(Statement::new("anything", "there are findings"));
-            return (proved, not);
+            return (Vec::new(), not);
         };
         for export in &self.exports {
             proved.push(Statement::new(
@@ -274,7 +264,7 @@ impl<'a> Verification<'a> {
                 "no earlier checkpoint was given: keep this one, and give it with --previous next time",
             )),
         }
-        if self.rules.is_renewed() {
+        if !self.rules.followed().is_empty() {
             not.push(Statement::new(
                 "what the last leaves of the former log said",
                 "this log follows one of which signed leaves were lost: see its log.began",
@@ -297,6 +287,7 @@ impl<'a> Verification<'a> {
                 format!("the cosignatures of {}", last.cosigned.join(", ")),
             ));
         }
+        not.extend(unproved);
         match &self.evidence {
             Some(evidence) if self.has_evidence => proved.push(Statement::new(
                 format!("a card signed for the key of each of {} certificates issued", evidence.counts().proved),

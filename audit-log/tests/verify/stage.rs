@@ -34,6 +34,7 @@ impl Stage {
     pub(crate) fn verify(&self, directories: &[&Path]) -> Verdict {
         let verifier = self.log.key.verifier();
         let mut verification = Verification::new(verifier, &[], Measures::default(), None);
+        directories.iter().skip(1).for_each(|later| verification.foresee(later));
         for directory in directories {
             verification.export(directory, &name(directory), &mut |_| ()).unwrap();
         }

@@ -30,7 +30,8 @@ impl Transaction<'_> {
             .bind(codes::stored(head.size)?)
             .bind(note.map(|note| note.at))
             .execute(self.session)?;
-        let former = json!({"origin": former.origin, "key": former.verifier_key});
+        let root = hex::encode(head.root);
+        let former = json!({"origin": former.origin, "key": former.verifier_key, "size": head.size, "root": root});
         let data = json!({"origin": identity.origin, "key": identity.verifier_key, "former": former});
         self.emit(NewEvent::new(EventKind::LogBegan, now, data));
         Ok(())

@@ -11,6 +11,7 @@ use ca_core::application::verifier::ApplicationVerifier;
 use ca_core::card::authority::{CardAuthorities, CardAuthority};
 use ca_core::kind::CertificateKind;
 use ca_core::revocation::RevocationReason;
+use chrono::Utc;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use policies::{CardEffects, Effect, Policies};
@@ -37,9 +38,13 @@ pub(crate) struct Verify {
     /// The log's public key, NAME+ID+KEY, or a file with it. Have it from another place than the export
     #[arg(long, value_name = "KEY|FILE")]
     log_key: String,
-    /// An earlier export, or a checkpoint that you have kept; several in the order of your visits
+    /// An earlier export, or a checkpoint that you have kept: each of them is held against it. Several in the order of your visits
     #[arg(long, value_name = "DIR|FILE")]
     previous: Vec<PathBuf>,
+    /// The key of a log that this one follows, because it could not go on: what you have of that one is held against this. As --log-key; may be
+    /// named several times
+    #[arg(long = "former-log-key", value_name = "KEY|FILE")]
+    former_log_keys: Vec<String>,
     /// A witness that must have cosigned, NAME+ID+KEY, or a file with it; may be named several times
     #[arg(long = "witness", value_name = "KEY|FILE")]
     witnesses: Vec<String>,
@@ -72,12 +77,14 @@ pub(crate) struct Verify {
 pub(crate) fn run(arguments: &Verify, output: Output) -> Result<(), Failure> {
     let log = log_verifier(&arguments.log_key)?;
     let witnesses = arguments.witnesses.iter().map(|witness| witness_verifier(witness)).collect::<Result<Vec<_>, _>>()?;
+    let former_logs = arguments.former_log_keys.iter().map(|key| log_verifier(key)).collect::<Result<Vec<_>, _>>()?;
     let policies = policies(arguments)?;
     let measures = Measures {
         cascade_limit: i64::from(arguments.cascade_limit) * 1_000,
         outlives: outlives(&policies),
         retention_years: arguments.retention_years,
         room: usize::try_from(u64::from(arguments.memory) << 20).unwrap_or(usize::MAX),
+        now: Utc::now().timestamp_millis(),
     };
     let opened = match &arguments.identity {
         Some(path) => {
@@ -92,16 +99,17 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<(), Failure> {
         }
     }
     let means = opened.as_ref().map(|(identities, judge)| EvidenceMeans { identities, judge });
-    let mut verification = Verification::new(&log, &witnesses, measures, means.as_ref());
-    for previous in &arguments.previous {
-        if previous.is_dir() {
-            read(&mut verification, previous, output)?;
-        } else {
-            let note = String::from_utf8_lossy(&read_named(previous)?).into_owned();
-            verification.checkpoint(&previous.display().to_string(), &note);
-        }
+    let mut verification = Verification::new(&log, &witnesses, measures, means.as_ref()).with_former_logs(&former_logs);
+    let (directories, checkpoints): (Vec<&Path>, Vec<&Path>) = arguments.previous.iter().map(PathBuf::as_path).partition(|path| path.is_dir());
+    for previous in checkpoints {
+        let note = String::from_utf8_lossy(&read_named(previous)?).into_owned();
+        verification.checkpoint(&previous.display().to_string(), &note);
     }
-    read(&mut verification, &arguments.directory, output)?;
+    let directories: Vec<&Path> = directories.into_iter().chain([arguments.directory.as_path()]).collect();
+    directories.iter().skip(1).for_each(|later| verification.foresee(later));
+    for directory in directories {
+        read(&mut verification, directory, output)?;
+    }
     let verdict = verification.finish();
     output.print(&verdict, text)?;
     match &verdict.first {

@@ -24,7 +24,7 @@ pub(in super::super) struct Issuance {
     pub(in super::super) public_key_sha256: Option<[u8; 32]>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Applications {
     states: Table<ApplicationState>,
     /// What is accepted and not decided.

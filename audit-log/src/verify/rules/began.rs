@@ -5,15 +5,27 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::hash::Hash;
+
 use super::super::event::Event;
 use super::super::finding::Rule;
 use super::Scene;
+use super::accepted::digest;
 
 #[derive(Debug, Default)]
 pub(super) struct Began {
     /// The last beginning: its leaf, and the key.
     last: Option<(u64, String)>,
-    renewed: bool,
+    followed: Vec<Followed>,
+}
+
+/// A log that could not go on, and is followed by this one.
+#[derive(Debug)]
+pub(in super::super) struct Followed {
+    pub(in super::super) origin: String,
+    pub(in super::super) key: String,
+    /// The leaves that were taken over, and the root of these; an older program did not say.
+    pub(in super::super) tree: Option<(u64, Hash)>,
 }
 
 #[derive(Deserialize)]
@@ -27,11 +39,19 @@ struct BeganData<'a> {
 #[derive(Deserialize)]
 struct Former<'a> {
     #[serde(borrow)]
+    origin: Cow<'a, str>,
+    #[serde(borrow)]
     key: Cow<'a, str>,
+    size: Option<u64>,
+    #[serde(borrow)]
+    root: Option<Cow<'a, str>>,
 }
 
 /// A verifier key is not longer.
 const KEY_OCTETS: usize = 1_024;
+
+/// So many logs are remembered.
+const LOGS: usize = 256;
 
 impl Began {
     /// Whether the event says what it has to.
@@ -46,18 +66,31 @@ impl Began {
             }
             _ => {}
         }
-        self.renewed |= data.former.is_some();
+        if let Some(Former { origin, key, size, root }) = data.former {
+            let is_sound = size.is_none_or(|size| size <= event.leaf) && size.is_some() == root.is_some();
+            let root = root.map(|root| digest(&root));
+            if !is_sound || root == Some(None) || origin.len() > KEY_OCTETS || key.len() > KEY_OCTETS {
+                return false;
+            }
+            if self.followed.len() < LOGS {
+                let tree = size.zip(root.flatten());
+                self.followed.push(Followed { origin: origin.into_owned(), key: key.into_owned(), tree });
+            }
+        }
         self.last = Some((event.leaf, data.key.into_owned()));
         true
     }
 
-    /// Whether a log was followed by another.
-    pub(super) fn is_renewed(&self) -> bool {
-        self.renewed
+    /// The logs that were followed by another.
+    pub(super) fn followed(&self) -> &[Followed] {
+        &self.followed
     }
 
     /// The records are over, and so is the tree that this key signed.
-    pub(super) fn end(&self, key: &str, scene: &mut Scene<'_>) {
+    pub(super) fn end(&self, key: &str, is_whole: bool, scene: &mut Scene<'_>) {
+        if is_whole && self.last.is_none() {
+            scene.findings.add(Rule::Began, scene.place, "no record of the log says that it began, nor under which key");
+        }
         if let Some((leaf, _)) = self.last.as_ref().filter(|(_, began)| began != key) {
             scene.findings.add(Rule::Began, &scene.place.leaf(*leaf), "the log began under another key than it is verified by");
         }

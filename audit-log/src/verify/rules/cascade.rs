@@ -39,7 +39,7 @@ impl Outlives {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Cascade {
     cards: Table<Card>,
     /// What hangs on a card besides what was issued upon it last.

@@ -49,7 +49,7 @@ pub(super) struct Transition {
     pub(super) certificate: Certificate,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Certificates(Table<Certificate>);
 
 /// A certificate is found on hold in the middle of its life: other causes may stand.

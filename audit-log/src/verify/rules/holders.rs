@@ -7,7 +7,7 @@ use super::Scene;
 use super::certificates::{State, Transition};
 
 /// Of each holder a bit for each kind, and for what was issued: examples for relying parties, or certificates for somebody.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Holders {
     bits: Table<u8>,
     /// Who holds the examples of each status; 0 where nobody does.

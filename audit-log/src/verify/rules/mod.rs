@@ -5,10 +5,13 @@ mod began;
 mod cascade;
 mod certificates;
 mod crl_numbers;
+mod forgotten;
 mod holders;
 mod lost;
 mod positions;
 mod purged;
+
+use chrono::Utc;
 
 use crate::export::Absent;
 
@@ -17,7 +20,11 @@ use super::finding::{Findings, Place, Rule};
 use super::table::{NoRoom, Room};
 use super::unjudged::{Unjudged, Why};
 
+use forgotten::{Forgotten, Stood};
+
 pub(super) use accepted::Issuance;
+pub(super) use began::Followed;
+pub(super) use lost::LostData;
 pub use cascade::Outlives;
 
 /// What rules are judged by, besides the records.
@@ -31,12 +38,15 @@ pub struct Measures {
     pub retention_years: u32,
     /// The most octets that the rules keep in mind.
     pub room: usize,
+    /// When it is judged, by the auditor's clock: nothing was taken later.
+    pub now: Milliseconds,
 }
 
 impl Default for Measures {
-    /// 60 minutes from the decision to the status (ETSI EN 319 411-1), the life cycle of JPKI, 10 years, one GiB.
+    /// 60 minutes from the decision to the status (ETSI EN 319 411-1), the life cycle of JPKI, 10 years, one GiB, now.
     fn default() -> Self {
-        Self { cascade_limit: 3_600_000, outlives: Outlives::default(), retention_years: 10, room: 1 << 30 }
+        let now = Utc::now().timestamp_millis();
+        Self { cascade_limit: 3_600_000, outlives: Outlives::default(), retention_years: 10, room: 1 << 30, now }
     }
 }
 
@@ -52,8 +62,6 @@ pub(super) struct Scene<'a> {
     pub room: &'a mut Room,
     /// Why something may be unknown: what is before the records at hand. `None` if they are whole from the first leaf on.
     pub gap: Option<Why>,
-    /// Whether a store that was restored goes on without some of the records that were told.
-    has_forgotten: bool,
     /// What rules are judged by.
     measures: &'a Measures,
     /// Whether the log has begun: from then on records say all that they have to.
@@ -65,12 +73,7 @@ pub(super) struct Scene<'a> {
 impl Scene<'_> {
     /// The record at hand offends.
     fn find(&mut self, rule: Rule, event: &Event<'_>, words: impl Into<String>) {
-        // What the records say of a store that has forgotten some of them contradicts those.
-        if self.has_forgotten && matches!(rule, Rule::State | Rule::OneLive | Rule::Accepted | Rule::Cascade) {
-            self.unjudged.add(rule, Why::Lost);
-        } else {
-            self.findings.add(rule, &self.place.leaf(event.leaf), words);
-        }
+        self.findings.add(rule, &self.place.leaf(event.leaf), words);
     }
 
     /// Something that another record should have told is not known: that is wrong if all records are at hand.
@@ -104,6 +107,8 @@ pub(super) struct Rules {
     room: Room,
     gap: Option<Why>,
     next: Option<u64>,
+    /// Whether records were told from leaf 0 on.
+    tells_all: bool,
     unjudged: Unjudged,
     positions: positions::Positions,
     began: began::Began,
@@ -115,7 +120,7 @@ pub(super) struct Rules {
     purged: purged::Purged,
     lost: lost::Lost,
     test_certificates: u64,
-    has_forgotten: bool,
+    forgotten: Forgotten,
     has_begun: bool,
     /// The first poorer record where it is not known yet whether the log had begun.
     poorer: Option<u64>,
@@ -129,6 +134,7 @@ impl Rules {
             measures,
             gap: None,
             next: None,
+            tells_all: false,
             unjudged: Unjudged::default(),
             positions: positions::Positions::default(),
             began: began::Began::default(),
@@ -140,7 +146,7 @@ impl Rules {
             purged: purged::Purged::default(),
             lost: lost::Lost::default(),
             test_certificates: 0,
-            has_forgotten: false,
+            forgotten: Forgotten::default(),
             has_begun: false,
             poorer: None,
         }
@@ -151,36 +157,86 @@ impl Rules {
         self.next
     }
 
-    /// An export begins: its first leaf, and when it was taken. Whatever was known is of no use where leaves are missing in between.
-    pub(super) fn begin(&mut self, from: u64, taken_at: Milliseconds) {
+    /// A later export, which is told afterwards, says at its leaf `told_at` that a restored store lost these leaves.
+    pub(super) fn foresee(&mut self, from: u64, to: u64, told_at: u64) {
+        self.forgotten.foresee(from, to, told_at);
+    }
+
+    /// An export begins: its leaves, and when it was taken. Whatever was known is of no use where leaves are missing in between.
+    pub(super) fn begin(&mut self, (from, to): (u64, u64), taken_at: Milliseconds, place: &Place, findings: &mut Findings) {
         let follows = self.next.map_or(from == 0, |next| from <= next);
         if !follows {
             let (measures, unjudged) = (self.measures.clone(), std::mem::take(&mut self.unjudged));
-            let test_certificates = self.test_certificates;
-            *self = Self { unjudged, test_certificates, gap: Some(Why::BeforeTheRecords), next: Some(from), ..Self::new(measures) };
+            let (test_certificates, forgotten) = (self.test_certificates, self.forgotten.again());
+            *self = Self { unjudged, test_certificates, forgotten, gap: Some(Why::BeforeTheRecords), ..Self::new(measures) };
+            self.next = Some(from);
+            self.lost.first_told(from);
         }
         if self.next.is_none() && from == 0 {
             self.positions = positions::Positions::from_the_first();
+            self.tells_all = true;
         }
-        self.next = Some(self.next.unwrap_or(from));
-        self.purged.export_taken(taken_at);
+        let next = self.next.unwrap_or(from);
+        self.next = Some(next);
+        self.lost.begin(next);
+        self.forgotten.begin(to);
+        self.purged.export_taken(taken_at, &self.measures, place, findings);
+    }
+
+    /// A leaf is told: where a restored store has forgotten what was told, the rules go back to where they stood.
+    fn turn(&mut self, leaf: u64) {
+        while let Some(before) = self.forgotten.ended(leaf) {
+            self.unjudged.add_many(Rule::Lost, if before.stood.is_some() { Why::Lost } else { Why::NoRoom }, before.leaves());
+            let Some(stood) = before.stood else { continue };
+            let Stood { gap, room, positions, accepted, certificates, holders, cascade } = *stood;
+            (self.gap, self.room, self.positions) = (gap, room, positions);
+            (self.accepted, self.certificates, self.holders, self.cascade) = (accepted, certificates, holders, cascade);
+        }
+        while let Some(run) = self.forgotten.begun(leaf) {
+            let room = self.room;
+            let taken = self.room.take(self.measures.room.saturating_sub(room.left()));
+            let stood = taken.ok().map(|()| {
+                Box::new(Stood {
+                    gap: self.gap,
+                    room,
+                    positions: self.positions.clone(),
+                    accepted: self.accepted.clone(),
+                    certificates: self.certificates.clone(),
+                    holders: self.holders.clone(),
+                    cascade: self.cascade.clone(),
+                })
+            });
+            self.forgotten.enter(run, stood);
+        }
+    }
+
+    /// An export tells a record again whose content an earlier one had: whether it itself says that the leaf was lost.
+    pub(super) fn told_again(&mut self, leaf: u64, place: &Place, findings: &mut Findings) {
+        if self.forgotten.is_named(leaf) {
+            findings.add(Rule::Lost, &place.leaf(leaf), "the log says that it was lost, and its content is there");
+        }
     }
 
     /// Tells a record whose content is there. An issuance upon an application, if it is one.
     pub(super) fn present(&mut self, event: &Event<'_>, place: &Place, findings: &mut Findings) -> Option<Issuance> {
         self.next = Some(event.leaf + 1);
+        if self.forgotten.is_turn(event.leaf) {
+            self.turn(event.leaf);
+        }
+        if self.forgotten.is_blind() {
+            return None;
+        }
         let mut scene = Scene {
             place,
             findings,
             unjudged: &mut self.unjudged,
             room: &mut self.room,
             gap: self.gap,
-            has_forgotten: self.has_forgotten,
             measures: &self.measures,
             has_begun: self.has_begun,
             lacks: false,
         };
-        self.has_forgotten |= self.positions.present(event, &mut scene);
+        self.positions.present(event, &mut scene);
         self.purged.present(event);
         if !event.is_dated_by_ra() {
             self.cascade.time(event.at, &self.certificates, &mut scene);
@@ -210,6 +266,11 @@ impl Rules {
                 self.began.began(event, &mut scene)
             }
             "log.leaves_lost" => self.lost.announced(event, &mut scene),
+            "log.purged" => self.purged.announced(event),
+            "store.epoch_began" => {
+                self.lost.restored(event);
+                event.has_sound_data()
+            }
             _ => event.has_sound_data(),
         };
         if !sound {
@@ -225,6 +286,9 @@ impl Rules {
     /// Tells a record whose content is gone.
     pub(super) fn absent(&mut self, leaf: u64, absent: Absent, place: &Place, findings: &mut Findings) {
         self.next = Some(leaf + 1);
+        if self.forgotten.is_turn(leaf) {
+            self.turn(leaf);
+        }
         self.positions.absent(absent);
         match absent {
             Absent::Purged => {
@@ -238,20 +302,21 @@ impl Rules {
     /// A record could not be read: what follows from it is not known.
     pub(super) fn unreadable(&mut self, leaf: u64) {
         self.next = Some(leaf + 1);
+        if self.forgotten.is_turn(leaf) {
+            self.turn(leaf);
+        }
         self.positions.unknown();
         self.gap = Some(Why::Unreadable);
     }
 
     /// The records are over. `key` signed a tree that ends with them, if there is one; `until` is the time up to which they tell.
     pub(super) fn end(&mut self, key: Option<&str>, until: Milliseconds, place: &Place, findings: &mut Findings) {
-        self.positions.end(findings);
         let mut scene = Scene {
             place,
             findings,
             unjudged: &mut self.unjudged,
             room: &mut self.room,
             gap: self.gap,
-            has_forgotten: self.has_forgotten,
             measures: &self.measures,
             has_begun: self.has_begun,
             lacks: false,
@@ -259,11 +324,14 @@ impl Rules {
         self.cascade.end(until, &self.certificates, &mut scene);
         if let Some(key) = key {
             self.lost.end(&mut scene);
+            // What was purged was told of later, so that everything has to be at hand, purged as it may be.
+            let are_all = self.tells_all && !matches!(self.gap, Some(Why::Unreadable | Why::BeforeTheRecords));
+            self.purged.end(are_all, &mut scene);
             // The log does not begin after these records, so it began before them.
             if let Some(leaf) = self.poorer.take() {
                 scene.findings.add(Rule::Content, &place.leaf(leaf), "it says less than any record since the log began");
             }
-            self.began.end(key, &mut scene);
+            self.began.end(key, self.tells_all && self.gap.is_none(), &mut scene);
         }
     }
 
@@ -277,14 +345,14 @@ impl Rules {
         self.test_certificates
     }
 
-    /// Whether the log follows one that could not go on.
-    pub(super) fn is_renewed(&self) -> bool {
-        self.began.is_renewed()
-    }
-
     /// Why something may be unknown; nothing if the records are whole from the first leaf on.
     pub(super) fn gap(&self) -> Option<Why> {
         self.gap
+    }
+
+    /// The logs that this one follows, as far as the records say so.
+    pub(super) fn followed(&self) -> &[Followed] {
+        self.began.followed()
     }
 
     /// Whether the records are whole from the first leaf on.
