@@ -5,16 +5,17 @@
 #[path = "support/mod.rs"]
 mod support;
 
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::thread::sleep;
 use std::time::Duration;
 
 use audit_log::{Checkpoint, LogVerifier, TileDirectory, tree_root};
-use sandbox::keys::random_below;
+use ca_core::clock::{Clock as _, SystemClock};
 use schema::testing::TestDatabase;
-use serde_json::Value;
+use schema::{Database, EventKind, NewEvent, OpenOptions, StoreFault, Transaction};
+use serde_json::{Value, json};
 
-use crate::support::{Installation, Process, Store, program, said, until};
+use crate::support::{Installation, Process, Store, program, said, until, until_within};
 
 fn copy_command(from: &str, to: &str) -> Command {
     let mut command = Command::new(program());
@@ -26,9 +27,39 @@ fn copy(from: &str, to: &str) -> Output {
     copy_command(from, to).output().unwrap()
 }
 
+/// More than is copied between two looks.
+const EVENTS: u32 = 20_000;
+
+fn fill(url: &str) {
+    let database = Database::open(url, &OpenOptions::default()).unwrap();
+    for _ in 0..EVENTS / 1_000 {
+        let emit = |tx: &mut Transaction<'_>| -> Result<(), StoreFault> {
+            for number in 0..1_000 {
+                let data = json!({"number": number, "channel": "push", "more": "x".repeat(200)});
+                tx.emit(NewEvent::new(EventKind::CardEventReceived, SystemClock.now(), data));
+            }
+            Ok(())
+        };
+        database.writer().write(emit).unwrap();
+    }
+}
+
+/// How far a copy has come, as it stands in its target, once a table is there whole. Read by others, who are no process of ours.
+fn progress(to: &str) -> Option<String> {
+    const QUESTION: &str = "SELECT name, progress FROM store_copy ORDER BY name";
+    let output = match to.strip_prefix("sqlite://") {
+        Some(path) if !Path::new(path).exists() => return None,
+        Some(path) => Command::new("sqlite3").args(["-readonly", path, QUESTION]).output(),
+        None => Command::new("psql").args(["--no-psqlrc", "-At", "-c", QUESTION, to]).output(),
+    };
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    text.contains("\"done\":true").then_some(text)
+}
+
 /// Moves an installation that has worked, and lets it work on.
 fn moved(mut installation: Installation, to: &str) {
     installation.set("ra.limits.listener.requests_per_second", "0");
+    fill(&installation.store_url());
     installation.start();
     let from = installation.store_url();
     let cards: Vec<_> = (0..6).map(|_| installation.card()).collect();
@@ -36,28 +67,30 @@ fn moved(mut installation: Installation, to: &str) {
     let refused = copy(&from, to);
     assert_eq!(refused.status.code(), Some(6), "{}", said(&refused));
     assert!(said(&refused).contains("store_in_use"), "{}", said(&refused));
-    until("the log is signed whole", || {
+    until_within(Duration::from_secs(300), "the log is signed whole", || {
         let shown = installation.json(&["log", "show"]);
-        (shown["size"].as_u64() > Some(20) && shown["note"]["size"] == shown["size"]).then_some(())
+        (shown["size"].as_u64() > Some(EVENTS.into()) && shown["note"]["size"] == shown["size"]).then_some(())
     });
     installation.stop();
     let before = installation.json(&["log", "show"]);
     let certificates = installation.certificates();
 
-    for _ in 0..5 {
+    let mut reached = None;
+    for _ in 0..3 {
         let mut copying = Process::start(&mut copy_command(&from, to), &installation.scratch().join("copy.log"));
-        sleep(Duration::from_millis(20 + random_below(400).unwrap() as u64));
+        reached = until_within(Duration::from_secs(120), "the copy goes on", || {
+            assert!(copying.is_running(), "it ended before it was killed: {}", copying.said());
+            progress(to).filter(|there| reached.as_ref() != Some(there)).map(Some)
+        });
         copying.kill();
     }
     let output = copy(&from, to);
-    // It may have been whole already when it was killed.
-    if output.status.code() != Some(9) {
-        assert!(output.status.success(), "{}", said(&output));
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!((&report["log"]["size"], &report["log"]["root"]), (&before["size"], &before["root"]), "{report}");
-        let rows = |table: &str| report["tables"].as_array().unwrap().iter().find(|row| row["table"] == table).unwrap()["rows"].as_u64();
-        assert_eq!((rows("certificate"), rows("log_leaf")), (Some(certificates.len() as u64), before["size"].as_u64()));
-    }
+    assert!(output.status.success(), "{}", said(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["resumed"], true, "{report}");
+    assert_eq!((&report["log"]["size"], &report["log"]["root"]), (&before["size"], &before["root"]), "{report}");
+    let rows = |table: &str| report["tables"].as_array().unwrap().iter().find(|row| row["table"] == table).unwrap()["rows"].as_u64();
+    assert_eq!((rows("certificate"), rows("log_leaf")), (Some(certificates.len() as u64), before["size"].as_u64()));
 
     installation.set("store.url", to);
     assert_eq!(installation.certificates(), certificates);

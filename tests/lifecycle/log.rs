@@ -358,7 +358,9 @@ on_each_database! {
         other.clock.set_ahead(60);
         other.role.check_clock().unwrap();
         let last = rooms.events_after(schema::EventPosition(0)).into_iter().next_back().unwrap();
-        let offset = last.data["offset_milliseconds"].as_i64().unwrap();
-        assert!(last.data["within"] == false && (58_000..62_000).contains(&offset), "{last:?}");
+        let [offset, uncertainty] = ["offset_milliseconds", "uncertainty_milliseconds"].map(|name| last.data[name].as_i64().unwrap());
+        // As long as the answer took, it says what it can; the last millisecond is cut off from both.
+        assert!((offset - 60_000).abs() <= uncertainty + 2, "{last:?}");
+        assert_eq!(last.data["within"], false, "{last:?}");
     }
 }

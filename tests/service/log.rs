@@ -1,18 +1,14 @@
 //! A running installation whose log cannot go on: a larger tree is published than the store has.
 
-use std::time::Duration;
-
-use audit_log::LogKey;
 use sandbox::http::{HttpClient, HttpSettings};
 use sandbox::kind::Kind;
 use sandbox::operator::{OperatorAction, Target};
 use sandbox::phone::{self, Phone, PhoneFault};
 use sandbox::reason::Reason;
 use sandbox::relying_party::{OcspWish, Status, ask_ocsp};
-use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::support::{Installation, until};
+use crate::support::{Installation, publish_larger_tree, until};
 
 /// The least that the settings allow.
 const MAX_LAG: &str = "5";
@@ -22,7 +18,7 @@ fn health(installation: &Installation, of_ra: bool) -> (u16, Value) {
     let answer = if of_ra {
         installation.get("/health/ready")
     } else {
-        let http = HttpClient::new(&HttpSettings { timeout: Duration::from_secs(2), ..HttpSettings::default() }).unwrap();
+        let http = HttpClient::new(&HttpSettings::default()).unwrap();
         http.get(&format!("http://{}/health/ready", installation.telemetry), &[])
     };
     let answer = answer.unwrap();
@@ -32,17 +28,6 @@ fn health(installation: &Installation, of_ra: bool) -> (u16, Value) {
 fn warns_of_log(health: &Value) -> bool {
     let warnings = health["warnings"].as_array().map(Vec::as_slice).unwrap_or_default();
     warnings.iter().any(|warning| warning.as_str().is_some_and(|text| text.starts_with("log_unavailable: ")))
-}
-
-/// Puts a checkpoint of a larger tree, under the log's own key, in the place of the published one; returns that.
-fn publish_larger_tree(installation: &Installation) -> Vec<u8> {
-    let published = installation.place().join("log/checkpoint");
-    let kept = until("a checkpoint is published", || std::fs::read(&published).ok());
-    let passphrase = SecretString::from(installation.text("ca/passphrase").trim_end().to_owned());
-    let key = LogKey::open(&installation.place().join("ca/log.key.pem"), "ra.test/log", &passphrase).unwrap();
-    let larger = key.sign_checkpoint(1_000_000, [7; 32]).unwrap();
-    std::fs::write(&published, larger.note()).unwrap();
-    kept
 }
 
 pub(crate) fn stops_issuance_and_no_revocation_and_goes_on_by_itself(installation: &mut Installation) {
@@ -82,7 +67,10 @@ pub(crate) fn stops_issuance_and_no_revocation_and_goes_on_by_itself(installatio
     std::fs::write(installation.place().join("log/checkpoint"), kept).unwrap();
     until("the log goes on, and issuance with it", || apply().ok());
     for of_ra in [true, false] {
-        let (status, said) = health(installation, of_ra);
-        assert!(status == 200 && !warns_of_log(&said), "{said}");
+        // What was late is under a checkpoint; what came since may be late for a moment on a busy machine.
+        until("the warning is gone", || {
+            let (status, said) = health(installation, of_ra);
+            (status == 200 && !warns_of_log(&said)).then_some(())
+        });
     }
 }

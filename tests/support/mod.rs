@@ -5,12 +5,14 @@
 mod addresses;
 mod card_status;
 mod installation;
+mod larger_tree;
 mod process;
 mod tools;
 
 pub use addresses::{free_address, free_addresses};
 pub use card_status::{CardStatusDesk, Question, Reply};
 pub use installation::{Installation, Store};
+pub use larger_tree::publish_larger_tree;
 pub use process::Process;
 pub use tools::{openssl, program, run, said, sequence_of_steps, shell, try_openssl, tsunagi};
 

@@ -10,6 +10,8 @@ mod sides;
 
 use serde_json::{Value as Json, json};
 
+use ca_core::chain::Chain;
+
 use crate::connection::Session;
 use crate::fault::StoreFault;
 use crate::sql::sql;
@@ -210,7 +212,11 @@ impl StoreCopy {
             session.batch(&format!("DROP TABLE {PROGRESS}"))
         })
         .map_err(of(Side::To))?;
-        sides::settle(&mut self.to).map_err(of(Side::To))
+        // It is a store now, whatever comes.
+        if let Err(fault) = sides::settle(&mut self.to) {
+            tracing::warn!(fault = %Chain(&fault), "the copy is whole, but the target could not be tidied up: on PostgreSQL run VACUUM ANALYZE");
+        }
+        Ok(())
     }
 
     fn session(&mut self, side: Side) -> &mut Session {
