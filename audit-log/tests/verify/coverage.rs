@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use audit_log::testing::{SyntheticLog, TestEvent};
 use audit_log::verify::{Measures, Rule, Unread, Verdict, Verification, WhyUnread};
+use audit_log::{CompactRange, LogKey, Salt};
 
 use crate::stage::{Stage, clean, name};
 use crate::visits::visit;
@@ -86,7 +88,11 @@ fn an_export_has_to_go_on_where_the_kept_checkpoint_ended() {
     clean(&verdict);
     // Whether they were read is not shown by a checkpoint.
     assert_eq!(verdict.not_read, [Unread { from: 0, to: 400, why: WhyUnread::CheckpointAlone }]);
-    assert!(not_proved(&verdict).contains("leaves 0 to 399, which have not been read by you: only a checkpoint"), "{}", not_proved(&verdict));
+    assert!(
+        not_proved(&verdict).contains("leaves 0 to 399, which have not been read by you: only a checkpoint"),
+        "{}",
+        not_proved(&verdict)
+    );
 }
 
 #[test]
@@ -109,10 +115,7 @@ fn a_first_visit_tells_what_it_does_not_reach() {
     clean(&verdict);
     assert_eq!(
         verdict.not_read,
-        [
-            Unread { from: 0, to: 100, why: WhyUnread::NoExport },
-            Unread { from: 700, to: 900, why: WhyUnread::AfterTheExports }
-        ]
+        [Unread { from: 0, to: 100, why: WhyUnread::NoExport }, Unread { from: 700, to: 900, why: WhyUnread::AfterTheExports }]
     );
     let words = not_proved(&verdict);
     assert!(words.contains("leaves 0 to 99, which") && words.contains("leaves 700 to 899, which"), "{words}");
@@ -120,4 +123,43 @@ fn a_first_visit_tells_what_it_does_not_reach() {
     let whole = stage.verify(&[&visit(&stage, "whole", (0, 900), 900, None)]);
     clean(&whole);
     assert!(whole.not_read.is_empty() && !not_proved(&whole).contains("not been read"), "{}", not_proved(&whole));
+}
+
+#[test]
+fn a_visit_of_a_former_log_is_gone_on_from_in_the_one_that_follows() {
+    let former = Stage::new(37, 400);
+    let visited = visit(&former, "visited", (0, 200), 400, None);
+    let mut follows = Stage::new(38, 0);
+    follows.log.leaves = former.log.leaves[..300].to_vec();
+    let earlier = &former.log.key;
+    let key = LogKey::generate("ca.example.test/second").unwrap();
+    let mut range = CompactRange::empty(0);
+    former.log.hashes()[..300].iter().for_each(|hash| range.push(*hash));
+    let root = hex::encode(range.root().unwrap());
+    let taken_over = serde_json::json!({"key": earlier.verifier().vkey(), "origin": earlier.origin(), "size": 300, "root": root});
+    let began = serde_json::json!({"former": taken_over, "key": key.verifier().vkey(), "origin": key.origin()});
+    follows.log.key = key;
+    for (position, kind, data) in [(301, "store.epoch_began", r#"{"epoch":2}"#.to_owned()), (302, "log.began", began.to_string())] {
+        let event = TestEvent { kind, at: 1_795_300_000_000, application: None, certificate: None, data };
+        follows.log.leaves.push(SyntheticLog::leaf(&event, position, Salt([7; 32])));
+    }
+    let keys = [former.log.key.verifier().clone()];
+    let kept = former.log.checkpoint(200).unwrap();
+    let verdict = |from: u64, by_checkpoint: bool| {
+        let mut verification = Verification::new(follows.log.key.verifier(), &[], Measures::default(), None).with_former_logs(&keys);
+        if by_checkpoint {
+            verification.checkpoint("kept", &kept);
+        } else {
+            verification.export(&visited, "visited", &mut |_| ()).unwrap();
+        }
+        let label = format!("from {from} {by_checkpoint}");
+        verification.export(&visit(&follows, &label, (from, 302), 302, None), &label, &mut |_| ()).unwrap();
+        verification.finish()
+    };
+    for by_checkpoint in [false, true] {
+        let follows_on = verdict(200, by_checkpoint);
+        clean(&follows_on);
+        assert_eq!(follows_on.not_read.is_empty(), !by_checkpoint, "{:?}", follows_on.not_read);
+        gap(&verdict(250, by_checkpoint), 200, 250);
+    }
 }
