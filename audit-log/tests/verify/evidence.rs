@@ -52,7 +52,6 @@ fn staged(change: impl Fn(&mut Value)) -> (Stage, age::x25519::Identity) {
 }
 
 fn judged(stage: &Stage, identity: &age::x25519::Identity, to: &age::x25519::Identity) -> Verdict {
-
     let mut order = stage.log.order(0, 400, ExportFormat::Jsonl);
     order.recipient = Some(to.to_public().to_string().parse().unwrap());
     let directory = stage.place.path().join("export");

@@ -25,7 +25,7 @@ pub(crate) struct Report {
     /// An earlier export; several in the order of your visits
     #[arg(long, value_name = "DIR")]
     previous: Vec<PathBuf>,
-    /// How: --output json is the same as json here
+    /// How it is printed; --output json prints JSON
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Report, output: Output) -> Result<(), Failure> {
         _ => Failure::other(fault.to_string()).with_code("export_unreadable"),
     })?;
     match (arguments.format, output) {
-        (Format::Csv, _) => {
+        (Format::Csv, Output::Text) => {
             // A reader that has seen enough (`| head`) is no failure.
             let _ = std::io::stdout().lock().write_all(report.to_csv().as_bytes());
             eprintln!("tsunagi: {}{}", report.range, left_out(&report));
