@@ -40,7 +40,7 @@ pub use self::exports::{AuditSettings, AuditSettingsRefusal, Defect, ExportFault
 pub use self::issuing::BatchOutcome;
 pub use self::log::{
     DisputedBy, KnownTree, LogDispute, LogFault, LogKeeper, LogParts, LogSettings, LogSettingsRefusal, LogState, WitnessClaim, WitnessPace,
-    WitnessSettings, is_origin,
+    WitnessSays, WitnessSettings, WitnessTold, ask_witnesses, is_origin,
 };
 pub use self::notices::WordingFault;
 pub use self::reconciliation::{CardsHeard, PutBack};

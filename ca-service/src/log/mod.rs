@@ -8,6 +8,7 @@
 //! published is stored before it is published, and the next leader goes on from the store. Before it does, it holds the store against
 //! everybody who knows the log; where a tree is known that the store does not have, it neither appends nor signs.
 
+mod asking;
 mod examination;
 mod fault;
 mod sequencing;
@@ -30,6 +31,7 @@ use ca_core::clock::Clock;
 use schema::lease::Lease;
 use schema::{Reader, StoreFault, Wake, Writer};
 
+pub use self::asking::{WitnessSays, WitnessTold, ask_witnesses};
 pub use self::fault::LogFault;
 use self::sequencing::Sequencer;
 pub(crate) use self::sequencing::content;
