@@ -10,7 +10,7 @@ use sandbox::kind::Kind;
 use schema::testing::tamper_with;
 use serde_json::{Value, json};
 
-use crate::support::{Installation, expect_problem, run, said, tsunagi, until};
+use crate::support::{Installation, expect_problem, program, run, said, tsunagi, until};
 
 /// An export on disk, and what the command told of it.
 pub(crate) struct Taken {
@@ -151,6 +151,10 @@ pub(crate) fn are_refused_where_there_is_nothing_to_prove(installation: &Install
     refused(&["--to-dir", &scratch("none"), "--since", &scratch("nowhere")], "not_found", 5);
     let nobody = format!("age1{}", "q".repeat(58));
     refused(&["--to-dir", &scratch("none"), "--with-evidence", "--recipient", &nobody], "usage", 2);
+    // Evidence is personal data.
+    let auditor = first.manifest().recipient.unwrap();
+    let administrator = ["--as", "administrator", "--to-dir", &scratch("none"), "--with-evidence", "--recipient", &auditor];
+    refused(&administrator, "role_not_allowed", 6);
 
     // Whoever has seen a larger log than there is has the proof that something was taken away.
     let larger = fs::read_to_string(installation.scratch().join("earlier.checkpoint")).unwrap().replacen("\n", "\n9", 1);
@@ -234,6 +238,14 @@ fn url(installation: &Installation, path: &str) -> String {
 }
 
 /// Nothing is signed over a record that was changed in the store.
+pub(crate) fn are_given_out_no_more_when_records_were_purged(installation: &Installation, first: &Taken) {
+    let statement = "UPDATE log_leaf SET salt = NULL, position = NULL, absent = 1 WHERE leaf = 3";
+    tamper_with(&installation.store_url(), statement).unwrap();
+    let path = format!("/v1/audit/exports/{}/files/records-00000000.jsonl", first.told["export"].as_str().unwrap());
+    let answer = installation.operator(Some(installation.identity("auditor"))).get(&url(installation, &path), &[]).unwrap();
+    expect_problem("a part with a record that was purged since", &answer, "export_changed");
+}
+
 pub(crate) fn name_the_record_that_was_changed(installation: &Installation) {
     tamper_with(&installation.store_url(), "UPDATE event SET at = at + 1 WHERE position = 5").unwrap();
     let directory = installation.scratch().join("tampered");
