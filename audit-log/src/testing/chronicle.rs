@@ -254,7 +254,9 @@ impl Chronicle {
         // From somebody on, the next that there is.
         let (people, first) = (self.people.len(), self.somebody().unwrap_or(0));
         let has_ended = |person: &Person| person.certificates[1] != 0 && person.ends < self.now;
-        let Some(person) = (first..people).chain(0..first).take(64).find(|person| has_ended(&self.people[*person])) else { return self.apply() };
+        let Some(person) = (first..people).chain(0..first).take(64).find(|person| has_ended(&self.people[*person])) else {
+            return self.apply();
+        };
         let certificate = std::mem::take(&mut self.people[person].certificates[1]);
         let data = format!(
             r#"{{"by":{{"schedule":"expire"}},"ca_key":2,"holder":{},"kind":"authentication","policy":"{}","serial":"{certificate:040x}"}}"#,

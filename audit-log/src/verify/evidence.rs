@@ -202,7 +202,9 @@ impl<'a> Witnessing<'a> {
         let asked = AskedKey { is_authentication: issuance.is_authentication, public_key_sha256 };
         match self.judged.get(&issuance.application) {
             Some(Message::Judged(Ok(keys))) if keys.contains(&asked) => self.counts.proved += 1,
-            Some(Message::Judged(Ok(_))) => findings.add(Rule::Evidence, &place, "the card-signed message asks for another key than was certified"),
+            Some(Message::Judged(Ok(_))) => {
+                findings.add(Rule::Evidence, &place, "the card-signed message asks for another key than was certified")
+            }
             Some(Message::Judged(Err(refusal))) => {
                 findings.add(Rule::Evidence, &place, format!("the message that it was issued upon does not hold: {refusal}"));
             }

@@ -103,7 +103,13 @@ const HEARD: &str = "2026-11-21T00:00:03.000Z";
 #[test]
 fn an_issuance_that_no_rule_could_follow() {
     clean(&Told::with(2).verdict());
-    for (certificate, kind, member) in [(Some(1 << 33), "signature", "x"), (Some(0), "signature", "x"), (Some(2), "Signature", "x"), (None, "signature", "x"), (Some(2), "signature", "holder")] {
+    for (certificate, kind, member) in [
+        (Some(1 << 33), "signature", "x"),
+        (Some(0), "signature", "x"),
+        (Some(2), "Signature", "x"),
+        (None, "signature", "x"),
+        (Some(2), "signature", "holder"),
+    ] {
         let mut told = Told::with(1);
         told.accept(2);
         let mut data = record(2, 2, 1, 1);

@@ -91,7 +91,9 @@ impl Applications {
                 if before != ApplicationState::Unknown {
                     scene.find(Rule::Accepted, event, format!("application {number} is accepted a second time"));
                 }
-                self.once(&Once::Message(digest), event, scene, || format!("application {number} is of a message that was accepted before"));
+                self.once(&Once::Message(digest), event, scene, || {
+                    format!("application {number} is of a message that was accepted before")
+                });
                 self.wait(application, scene).digest = Some(digest);
                 ApplicationState::Accepted
             }
@@ -155,7 +157,9 @@ impl Applications {
                     format!("a certificate was issued upon application {number}, which was never accepted")
                 });
             }
-            None => scene.find(Rule::Accepted, event, format!("a certificate was issued upon application {number}, which no store gives out")),
+            None => {
+                scene.find(Rule::Accepted, event, format!("a certificate was issued upon application {number}, which no store gives out"))
+            }
         }
         let is_authentication = data.kind.as_deref() == Some("authentication");
         if let Some(application) = application {
@@ -179,7 +183,8 @@ impl Applications {
             scene.find(Rule::Accepted, event, format!("a second certificate of its kind was issued upon application {application}"));
         }
         if holder != 0 && waiting.holder != 0 && holder != waiting.holder {
-            let words = format!("upon application {application} certificates were issued for holder {} and for holder {holder}", waiting.holder);
+            let words =
+                format!("upon application {application} certificates were issued for holder {} and for holder {holder}", waiting.holder);
             scene.find(Rule::Accepted, event, words);
         }
         waiting.kinds |= kind;
