@@ -48,9 +48,12 @@ fn crl(number: u64, shard: u64) -> TestEvent {
     event("crl.published", None, None, &format!(r#"{{"ca_key":1,"number":{number},"shard":{shard},"this_update":"2026-11-21T00:00:00Z"}}"#))
 }
 
-/// A stage with a log of these events.
-fn log_of(events: Vec<TestEvent>) -> Stage {
+/// A stage with a log of these events, of an installation that is older than its log: it begins after them.
+fn log_of(mut events: Vec<TestEvent>) -> Stage {
     let mut stage = Stage::new(41, 0);
+    let began = format!(r#"{{"key":"{}","origin":"x"}}"#, stage.log.key.verifier().vkey());
+    let at = events.iter().map(|event| event.at).max().unwrap_or(AT);
+    events.push(TestEvent { at, ..event("log.began", None, None, &began) });
     stage.log.leaves = SyntheticLog::leaves_of(41, events);
     stage
 }

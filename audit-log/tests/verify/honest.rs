@@ -39,11 +39,19 @@ fn what_was_purged_long_after_is_clean_and_what_hung_on_it_is_counted() {
     // Every record of the first certificates and applications.
     let old = 0..700;
     stage.log.destroy(old, Absent::Purged);
-    let mut order = stage.log.order(0, 4_000, ExportFormat::Jsonl);
+    let purged = audit_log::testing::TestEvent {
+        kind: "log.purged",
+        at: 1_795_300_000_000,
+        application: None,
+        certificate: None,
+        data: r#"{"before":"2027-01-01T00:00:00Z","leaves":700}"#.to_owned(),
+    };
+    stage.log.leaves.push(audit_log::testing::SyntheticLog::leaf(&purged, 4_001, audit_log::Salt([7; 32])));
+    let mut order = stage.log.order(0, 4_001, ExportFormat::Jsonl);
     order.taken_at += chrono::TimeDelta::days(11 * 365);
-    let verdict = stage.verify(&[&stage.ordered("export", 4_000, order)]);
+    let verdict = stage.verify(&[&stage.ordered("export", 4_001, order)]);
     clean(&verdict);
-    assert_eq!((verdict.exports[0].records, verdict.exports[0].purged), (3_300, 700));
+    assert_eq!((verdict.exports[0].records, verdict.exports[0].purged), (3_301, 700));
     let count = |rule: Rule, why: Why| {
         verdict.not_judged.iter().find(|count| (count.rule, count.why) == (rule, why)).map_or(0, |count| count.count)
     };

@@ -8,6 +8,7 @@ mod evidence;
 mod forged;
 mod honest;
 mod reports;
+mod restored;
 mod stage;
 mod tampering;
 mod visits;

@@ -33,7 +33,9 @@ impl Stage {
     /// What verification of these exports comes to, one visit after the other.
     pub(crate) fn verify(&self, directories: &[&Path]) -> Verdict {
         let verifier = self.log.key.verifier();
-        let mut verification = Verification::new(verifier, &[], Measures::default(), None);
+        // So late that what happens in the chronicles may have been purged.
+        let measures = Measures { now: 2_240_000_000_000, ..Measures::default() };
+        let mut verification = Verification::new(verifier, &[], measures, None);
         directories.iter().skip(1).for_each(|later| verification.foresee(later));
         for directory in directories {
             verification.export(directory, &name(directory), &mut |_| ()).unwrap();

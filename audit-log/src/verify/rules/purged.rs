@@ -19,9 +19,10 @@ pub(super) struct Purged {
     /// The latest time that a record has.
     latest: Option<Milliseconds>,
     taken_at: Option<Milliseconds>,
-    /// Leaves that were purged, and how many the log says were.
+    /// Leaves that were purged, how many the log says were, and the first of them.
     leaves: u64,
     told: u64,
+    first: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +53,7 @@ impl Purged {
 
     pub(super) fn purged(&mut self, leaf: u64, measures: &Measures, place: &Place, findings: &mut Findings, unjudged: &mut Unjudged) {
         self.leaves += 1;
+        self.first.get_or_insert(leaf);
         let Some((latest, taken_at)) = self.latest.zip(self.taken_at) else {
             unjudged.add(Rule::Purged, Why::BeforeTheRecords);
             return;
@@ -70,7 +72,7 @@ impl Purged {
     pub(super) fn end(&self, are_all: bool, scene: &mut Scene<'_>) {
         if are_all && self.leaves > self.told {
             let words = format!("{} leaves are said to be purged, and the log tells of {}", self.leaves, self.told);
-            scene.findings.add(Rule::Purged, scene.place, words);
+            scene.findings.add(Rule::Purged, &scene.place.leaf(self.first.unwrap_or(0)), words);
         }
     }
 }
