@@ -112,7 +112,7 @@ impl Unread {
             WhyUnread::CheckpointAlone => "only a checkpoint over them was given; whether you read them when you took it, you know alone",
             WhyUnread::AfterTheExports => "the tree goes on after the export, and so may what its records lead to",
         };
-        Statement::new(format!("anything of what {} not been read by you", have(self.from, self.to).replace(" have", ", which have")), by)
+        Statement::new(format!("anything of {} not been read by you", have(self.from, self.to).replace(" have", ", which have")), by)
     }
 }
 
