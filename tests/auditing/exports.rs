@@ -253,5 +253,17 @@ pub(crate) fn name_the_record_that_was_changed(installation: &Installation) {
     let failure: Value = serde_json::from_slice(&output.stderr).unwrap_or_else(|_| panic!("{}", said(&output)));
     assert_eq!((failure["code"].as_str(), output.status.code()), (Some("export_failed"), Some(6)));
     assert!(failure["error"].as_str().unwrap().contains("leaf 4 does not say what the log committed to"), "{failure}");
+    assert!(failure["error"].as_str().unwrap().contains("the same command takes another"), "{failure}");
     assert!(!directory.join("manifest.note").exists());
+    // Put right, the same command takes another; so it does where the server knows nothing of what was begun.
+    tamper_with(&installation.store_url(), "UPDATE event SET at = at - 1 WHERE position = 5").unwrap();
+    let asked = serde_json::json!({"action": "audit-export", "format": "jsonl"});
+    let begun = serde_json::json!({"instruction": "0".repeat(64), "export": "0".repeat(32), "asked": asked});
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("export.part"), begun.to_string()).unwrap();
+    std::fs::write(directory.join("records-00000000.jsonl.part"), b"of what was begun").unwrap();
+    let output = installation.command(&["audit", "export", "--to-dir", directory.to_str().unwrap()]);
+    assert!(output.status.success() && said(&output).contains("it is asked for anew"), "{}", said(&output));
+    assert!(directory.join("manifest.note").exists() && !directory.join("export.part").exists());
+    assert!(!directory.join("records-00000000.jsonl.part").exists());
 }

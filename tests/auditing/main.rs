@@ -22,6 +22,7 @@ support::on_each_database! {
         exports::are_reported_in_order(&installation, &first);
         exports::need_no_settings(&installation);
         exports::are_for_auditors_alone(&installation, &first);
+        exports::are_given_out_no_more_when_records_were_purged(&installation, &first);
         exports::name_the_record_that_was_changed(&installation);
     }
 

@@ -39,6 +39,18 @@ pub(crate) enum Crime {
     FlipNote,
     OtherPosition,
     ReviveCertificate,
+    /// What is stored of a certificate is another's, or gone.
+    OtherBody,
+    OtherHolder,
+    OtherEnd,
+    OtherCard,
+    OtherApplication,
+    OtherDigest,
+    OtherProfile,
+    OtherEvidence,
+    DropBody,
+    DropLink,
+    DropEvidence,
     FlipFile,
     TruncateFile,
     DropFile,
@@ -65,6 +77,19 @@ impl Crime {
     pub(crate) const LEAVES: [Self; 10] =
         [FlipCommitment, Resalt, ResaltWell, DropLeaf, SwapLeaves, DuplicateLeaf, TruncateLeaves, TruncateLog, CallPurged, CallLost];
     pub(crate) const TREE: [Self; 6] = [FlipTile, DropTile, FlipRoot, FlipNote, OtherPosition, ReviveCertificate];
+    pub(crate) const BODIES: [Self; 11] = [
+        OtherBody,
+        OtherHolder,
+        OtherEnd,
+        OtherCard,
+        OtherApplication,
+        OtherDigest,
+        OtherProfile,
+        OtherEvidence,
+        DropBody,
+        DropLink,
+        DropEvidence,
+    ];
     pub(crate) const FILES: [Self; 9] =
         [FlipFile, TruncateFile, DropFile, SwapFiles, DuplicateFile, LengthenFile, StrayFile, FlipCheckpoint, DropCheckpoint];
 
@@ -194,11 +219,51 @@ impl Crime {
                     Named::Place(vec![format!("certificate {certificate}")]),
                 )
             }
+            OtherBody | OtherHolder | OtherEnd | OtherCard | OtherApplication | OtherDigest | OtherProfile | OtherEvidence | DropBody
+            | DropLink | DropEvidence => self.commit_on_certificate(&reader),
             _ => unreachable!("{self:?} is done to files"),
         };
         drop(reader);
         tamper_with(&url, &format!("{UNCHECKED} {statements}")).unwrap_or_else(|fault| panic!("{self:?}: {fault}: {statements}"));
         named
+    }
+
+    /// To one of those that were issued upon an application; another of them is at hand.
+    fn commit_on_certificate(self, reader: &Reader) -> (String, Named) {
+        let pick = |kind: i64, besides: i64| {
+            let applications = format!(
+                "application_id <> (SELECT COALESCE(MAX(application_id), 0) FROM certificate_body WHERE certificate_id = {besides})"
+            );
+            let picked = "SELECT b.certificate_id FROM certificate_body AS b JOIN certificate AS c ON c.id = b.certificate_id";
+            let one =
+                format!("SELECT MIN(certificate_id) FROM ({picked} WHERE c.kind = {kind} AND {applications} ORDER BY random() LIMIT 1)");
+            i64::try_from(reader.count_for_test(&one).unwrap()).unwrap()
+        };
+        let kind = 1 + random_below(2).unwrap() as i64;
+        let one = pick(kind, 0);
+        let other = pick(kind, one);
+        let of = |column: &str, table: &str| format!("(SELECT {column} FROM {table} WHERE certificate_id = {other})");
+        let application = format!("(SELECT application_id FROM certificate_body WHERE certificate_id = {one})");
+        let statement = match self {
+            OtherBody => format!("UPDATE certificate_body SET der = {} WHERE certificate_id = {one}", of("der", "certificate_body")),
+            OtherHolder => format!("UPDATE certificate SET holder = (SELECT holder FROM certificate WHERE id = {other}) WHERE id = {one}"),
+            OtherEnd => format!("UPDATE certificate SET not_after = not_after + 1000 WHERE id = {one}"),
+            OtherCard => format!("UPDATE link SET card_id = {} WHERE certificate_id = {one}", of("card_id", "link")),
+            OtherApplication => {
+                format!(
+                    "UPDATE certificate_body SET application_id = {} WHERE certificate_id = {one}",
+                    of("application_id", "certificate_body")
+                )
+            }
+            OtherDigest => format!("UPDATE application SET digest = randomblob(32) WHERE id = {application}"),
+            OtherProfile => format!("UPDATE certificate_body SET policy_sha256 = randomblob(32) WHERE certificate_id = {one}"),
+            OtherEvidence => format!("UPDATE application_evidence SET cms = cms || x'00' WHERE application_id = {application}"),
+            DropBody => format!("DELETE FROM certificate_body WHERE certificate_id = {one}"),
+            DropLink => format!("DELETE FROM link WHERE certificate_id = {one}"),
+            DropEvidence => format!("DELETE FROM application_evidence WHERE application_id = {application}"),
+            _ => unreachable!("{self:?} is done to something else"),
+        };
+        (statement, Named::Place(vec![format!("certificate {one}")]))
     }
 
     fn commit_on_files(self, log: &Path) -> Named {

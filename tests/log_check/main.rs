@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod crimes;
+mod running;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -110,6 +111,18 @@ fn before_anything_was_signed_there_is_nothing_to_find() {
     assert_eq!((&report["sound"], &report["begun"], &report["signed_size"]), (&true.into(), &false.into(), &Value::Null), "{report:#}");
     let told = said(&installation.command(&["log", "check"]));
     assert!(told.contains("Nothing was signed yet"), "{told}");
+}
+
+#[test]
+fn what_is_stored_of_a_certificate_is_held_against_its_issuance() {
+    let scene = Scene::new(Store::Sqlite);
+    let (code, report) = scene.check(&scene.installation.place());
+    assert_eq!((code, &report["evidence_examined"], report["findings_total"].as_u64()), (Some(0), &Value::Bool(true), Some(0)), "{report:#}");
+    for (number, crime) in Crime::BODIES.iter().flat_map(|crime| [crime; 4]).enumerate() {
+        let place = scene.copy(number);
+        scene.is_found(crime, &place);
+        std::fs::remove_dir_all(place).unwrap();
+    }
 }
 
 #[test]

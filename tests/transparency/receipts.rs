@@ -192,7 +192,7 @@ pub(crate) fn are_the_same_leaves_after_a_restart(installation: &mut Installatio
 pub(crate) fn are_there_only_for_what_the_log_tells(installation: &mut Installation, held: [Held; 2]) {
     let key = LogVerifier::parse(&log_key(installation)).unwrap();
     installation.stop();
-    let [early, _] = &held;
+    let [early, other] = &held;
     let digest = if installation.store_url().starts_with("sqlite") { "lower(hex(digest))" } else { "encode(digest, 'hex')" };
     let without_digest = format!(
         "UPDATE event SET data = '{{\"ca_key\":1,\"kind\":\"signature\",\"serial\":\"0A\"}}' WHERE kind = 'certificate.issued' \
@@ -205,6 +205,13 @@ pub(crate) fn are_there_only_for_what_the_log_tells(installation: &mut Installat
     assert_eq!((answer.status, answer.code()), (404, "receipt_none"), "{}", answer.text);
     // The application itself is told as ever.
     let again = installation.phone().submit(&early.enrolment.cms).unwrap();
+    assert!(again.status == 201 && again.json.get("receipts").is_none(), "{}", again.text);
+
+    // A log that is damaged costs the receipts, and never the certificates.
+    tamper_with(&installation.store_url(), "DELETE FROM log_leaf WHERE leaf = 0").unwrap();
+    let answer = receipts_of(installation, other, 0);
+    assert_eq!((answer.status, answer.code()), (500, "internal_fault"), "{}", answer.text);
+    let again = installation.phone().submit(&other.enrolment.cms).unwrap();
     assert!(again.status == 201 && again.json.get("receipts").is_none(), "{}", again.text);
     // Whoever has a receipt keeps what it proves.
     for held in &held {

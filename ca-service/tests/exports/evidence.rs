@@ -5,7 +5,6 @@ use audit_log::hash::sha256;
 use ca_core::clock::{Clock as _, SystemClock};
 use ca_service::AuditSettings;
 use chrono::TimeDelta;
-use schema::StoreFault;
 use schema::audit_export::{ExportFormat, ExportState};
 use schema::testing::{Sample, add_ca_keys};
 use secrecy::ExposeSecret as _;
@@ -25,13 +24,8 @@ fn house(applications: u32) -> (House, age::x25519::Identity) {
 
 impl House {
     fn evidence_octets(&self, export: &str) -> Vec<u8> {
-        let mut octets = Vec::new();
-        let take = |chunk: &[u8]| -> Result<(), StoreFault> {
-            octets.extend_from_slice(chunk);
-            Ok(())
-        };
-        self.store.reader().evidence_chunks(self.export(export).id, 0, take).unwrap();
-        octets
+        let (reader, export) = (self.store.reader(), self.export(export).id);
+        (0..).map_while(|sequence| reader.evidence_chunk(export, 0, sequence).unwrap()).flatten().collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! What was changed in the store is found before anything is signed, and named.
 
+use ca_service::AuditSettings;
+use chrono::TimeDelta;
 use schema::audit_export::{ExportFormat, ExportState};
 
 use crate::stage::House;
@@ -72,6 +74,39 @@ fn a_checkpoint_or_tile_that_was_changed_ends_it_as_well() {
     let house = House::new(400);
     let failure = failure_after(&house, "UPDATE log_head SET note = replace(note, 'ra.test', 'rb.test')");
     assert!(failure.starts_with("the checkpoint that the export stands under is not this log's"), "{failure}");
+}
+
+#[test]
+fn what_fails_again_and_again_ends_and_what_is_to_end_does_not_wait_for_it() {
+    let house = House::new(400);
+    let kept = house.ask('a', (0, 10), ExportFormat::Jsonl, None);
+    house.work();
+    let hopeless = house.ask('b', (0, house.size()), ExportFormat::Jsonl, None);
+    let next = house.ask('c', (0, house.size()), ExportFormat::Jsonl, None);
+    // No tree has so many leaves: neither the log nor the store is to blame.
+    house.store.tamper(&format!("UPDATE audit_export SET previous_size = 1000000 WHERE public_id = '{hopeless}'")).unwrap();
+    let exporter = house.exporter(AuditSettings::default(), TimeDelta::days(8));
+    assert!(exporter.advance(&house.lease).unwrap());
+    assert!(matches!(house.export(&kept).state, ExportState::Expired { .. }), "{:?}", house.export(&kept));
+    let mut faults = 0;
+    while exporter.advance(&house.lease).unwrap_or_else(|fault| {
+        faults += 1;
+        assert!(faults < 9, "{fault:?}");
+        true
+    }) {}
+    assert_eq!((faults, house.failure(&hopeless).as_str()), (4, "it was tried 5 times without success"));
+    assert!(matches!(house.export(&next).state, ExportState::Ready { .. }));
+}
+
+#[test]
+fn what_is_stored_of_a_part_and_is_none_ends_it() {
+    let house = House::new(400);
+    let export = house.ask('a', (0, house.size()), ExportFormat::Jsonl, None);
+    let exporter = house.exporter(AuditSettings::default(), TimeDelta::zero());
+    assert!(exporter.advance(&house.lease).unwrap());
+    house.store.tamper("UPDATE audit_export_part SET detail = '{}'").unwrap();
+    while exporter.advance(&house.lease).unwrap() {}
+    assert_eq!(house.failure(&export), "a stored part of the export is no part of a manifest");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::sql::sql;
 
 // Nobody promises that times rise with positions. So the outermost position of a stretch of time is looked for among all of them, in the
 // index of times, which has the positions with it: a second or so for ten million. The sums keep the database from going through the events
-// themselves by position, which can take a minute.
+// themselves by position, which can take a minute. A bound before or after everything, the most usual one, is seen at the first or last event.
 impl Reader {
     /// The leaves of the events about an application, in order: of its acceptance, of the certificates issued on it, and so on. Those that
     /// have none yet are not there.
@@ -39,6 +39,12 @@ impl Reader {
     /// The first leaf of an event of this time or later: no leaf before it is of such an event. `None` if there is none.
     pub fn first_leaf_at(&self, time: DateTime<Utc>) -> Result<Option<u64>, StoreFault> {
         let first = self.read(|session| {
+            let lowest = sql("SELECT position, at FROM event ORDER BY position LIMIT 1")
+                .optional(session, |row| Ok((row.big()?, row.time()?)))?
+                .filter(|(_, at)| *at >= time);
+            if let Some((position, _)) = lowest {
+                return Ok(Some(Some(position)));
+            }
             sql("SELECT MIN(position + 0) FROM event WHERE at >= ?").bind(time).optional(session, |row| row.optional_big())
         })?;
         first.flatten().map_or(Ok(None), |position| self.leaf_of_position(EventPosition(position)))
@@ -47,6 +53,13 @@ impl Reader {
     /// The number of leaves up to the last of an event before this time: no leaf from there on is of such an event.
     pub fn leaf_before(&self, time: DateTime<Utc>) -> Result<u64, StoreFault> {
         let last = self.read(|session| {
+            let highest = sql("SELECT e.position, e.at FROM event AS e WHERE e.position <= (SELECT h.position FROM log_head AS h) \
+                 ORDER BY e.position DESC LIMIT 1")
+            .optional(session, |row| Ok((row.big()?, row.time()?)))?
+            .filter(|(_, at)| *at < time);
+            if let Some((position, _)) = highest {
+                return Ok(Some(Some(position)));
+            }
             sql("SELECT MAX(e.position + 0) FROM event AS e WHERE e.at < ? AND e.position + 0 <= (SELECT h.position FROM log_head AS h)")
                 .bind(time)
                 .optional(session, |row| row.optional_big())
