@@ -148,11 +148,6 @@ impl Reader {
         self.read(|session| sql(format!("SELECT {COLUMNS} WHERE x.public_id = ?")).bind(public_id).optional(session, decode))
     }
 
-    /// The export that an instruction asked for.
-    pub fn audit_export_of(&self, instruction: &Sha256Digest) -> Result<Option<AuditExport>, StoreFault> {
-        self.read(|session| sql(format!("SELECT {COLUMNS} WHERE i.digest = ?")).bind(instruction).optional(session, decode))
-    }
-
     /// Exports, the newest first, from before `before` on; `limit` at most.
     pub fn audit_exports(&self, before: Option<ExportId>, limit: u32) -> Result<Vec<AuditExport>, StoreFault> {
         self.read(|session| {

@@ -66,12 +66,21 @@ pub struct SearchPage {
     pub next: Option<EventPosition>,
 }
 
+/// Why nothing was searched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SearchFault {
+    /// Whoever asks is wrong.
+    #[error("the event to go on from is not there")]
+    NoSuchPlace,
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
 impl Reader {
     /// Searches the events. What is asked for together has to hold together.
-    ///
-    /// Errors: [`StoreFault::Misuse`] if the event to go on from is not there.
-    pub fn search(&self, question: &SearchQuestion) -> Result<SearchPage, StoreFault> {
-        self.read(|session| search(session, question))
+    pub fn search(&self, question: &SearchQuestion) -> Result<SearchPage, SearchFault> {
+        self.read(|session| search(session, question))?.ok_or(SearchFault::NoSuchPlace)
     }
 }
 
@@ -82,7 +91,8 @@ impl SearchQuestion {
     }
 }
 
-fn search(session: &mut Session, question: &SearchQuestion) -> Result<SearchPage, StoreFault> {
+/// `None` if the event to go on from is not there.
+fn search(session: &mut Session, question: &SearchQuestion) -> Result<Option<SearchPage>, StoreFault> {
     if question.certificate.is_none() && question.holder_id.is_none() {
         return scan(session, question);
     }
@@ -96,7 +106,7 @@ fn search(session: &mut Session, question: &SearchQuestion) -> Result<SearchPage
     });
     let page: Vec<SearchHit> = hits.by_ref().take(limit(question)).collect();
     let next = hits.next().and_then(|_| page.last()).map(|hit| hit.event.position);
-    Ok(SearchPage { hits: page, next })
+    Ok(Some(SearchPage { hits: page, next }))
 }
 
 fn limit(question: &SearchQuestion) -> usize {
@@ -176,7 +186,7 @@ fn gather<'a, T: Copy + Into<Parameter<'a>>>(
 }
 
 /// Goes through events by operator, by time or by position: what else is asked for is looked for in them.
-fn scan(session: &mut Session, question: &SearchQuestion) -> Result<SearchPage, StoreFault> {
+fn scan(session: &mut Session, question: &SearchQuestion) -> Result<Option<SearchPage>, StoreFault> {
     let limit = limit(question);
     let is_timed = question.from.is_some() || question.to.is_some();
     let is_told_by_index = question.kinds.is_empty() && !(is_timed && question.operator.is_some());
@@ -186,7 +196,10 @@ fn scan(session: &mut Session, question: &SearchQuestion) -> Result<SearchPage, 
         Some(name) => sql(format!("{SELECT} WHERE e.operator = ? AND e.position > ? ORDER BY e.position LIMIT ?"))
             .bind(event::searched_operator(name).unwrap_or_default())
             .bind(after),
-        None if is_timed => by_time(session, question)?,
+        None if is_timed => match by_time(session, question)? {
+            Some(statement) => statement,
+            None => return Ok(None),
+        },
         None => sql(format!("{SELECT} WHERE e.position > ? ORDER BY e.position LIMIT ?")).bind(after),
     };
     let (mut hits, mut looked, mut last) = (Vec::new(), 0, None);
@@ -199,20 +212,21 @@ fn scan(session: &mut Session, question: &SearchQuestion) -> Result<SearchPage, 
         Ok(hits.len() < limit)
     })?;
     let is_all = hits.len() < limit && looked < looked_at;
-    Ok(SearchPage { hits, next: last.filter(|_| !is_all) })
+    Ok(Some(SearchPage { hits, next: last.filter(|_| !is_all) }))
 }
 
-/// Events of the times asked for, by time and then by position.
-fn by_time<'a>(session: &mut Session, question: &SearchQuestion) -> Result<Statement<'a>, StoreFault> {
+/// Events of the times asked for, by time and then by position; `None` if the one to go on from is not there.
+fn by_time<'a>(session: &mut Session, question: &SearchQuestion) -> Result<Option<Statement<'a>>, StoreFault> {
     let begin = match question.after {
         None => (question.from.map_or(0, |from| from.timestamp_millis()), 0),
         Some(after) => {
             let at = sql("SELECT at FROM event WHERE position = ?").bind(after.0).optional(session, |row| row.big())?;
-            (at.ok_or(StoreFault::Misuse("the event to go on from is not there"))?, after.0)
+            let Some(at) = at else { return Ok(None) };
+            (at, after.0)
         }
     };
     let statement = format!("{SELECT} WHERE (e.at, e.position) > (?, ?) AND e.at < ? ORDER BY e.at, e.position LIMIT ?");
-    Ok(sql(statement).bind(begin.0).bind(begin.1).bind(question.to.map_or(i64::MAX, |to| to.timestamp_millis())))
+    Ok(Some(sql(statement).bind(begin.0).bind(begin.1).bind(question.to.map_or(i64::MAX, |to| to.timestamp_millis()))))
 }
 
 /// The first columns of [`SELECT`].

@@ -43,23 +43,7 @@ impl Reader {
         })
     }
 
-    /// The encrypted evidence of an export's part, piece by piece; how many octets there were.
-    pub fn evidence_chunks<E: From<StoreFault>>(
-        &self,
-        export: ExportId,
-        number: u64,
-        mut visit: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<u64, E> {
-        let mut octets = 0;
-        for sequence in 0.. {
-            let Some(chunk) = self.evidence_chunk(export, number, sequence)? else { break };
-            visit(&chunk)?;
-            octets += chunk.len() as u64;
-        }
-        Ok(octets)
-    }
-
-    /// One piece of it, by its place from 0 on.
+    /// One piece of the encrypted evidence of an export's part, by its place from 0 on.
     pub fn evidence_chunk(&self, export: ExportId, number: u64, sequence: u32) -> Result<Option<Vec<u8>>, StoreFault> {
         let (Ok(number), Ok(sequence)) = (i64::try_from(number), i32::try_from(sequence)) else { return Ok(None) };
         self.read(|session| {

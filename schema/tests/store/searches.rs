@@ -4,7 +4,7 @@ use ca_core::kind::CertificateKind::{Authentication, Signature};
 use ca_core::lifecycle::{Command, HoldCause};
 use schema::change::{Order, Origin, Target};
 use schema::instruction::{Asked, Decision, InstructionForm, NewInstruction};
-use schema::search::{SearchHit, SearchPage, SearchQuestion};
+use schema::search::{SearchFault, SearchHit, SearchPage, SearchQuestion};
 use schema::testing::{Sample, TestDatabase, add_ca_keys, jpki, moment};
 use schema::{EventKind, EventPosition, NewEvent, StoreFault, on_each_database};
 use serde_json::json;
@@ -144,7 +144,7 @@ on_each_database! {
         assert_eq!(found(store, &anything()), (1..=16).collect::<Vec<_>>());
         assert_eq!(found(store, &kinds), [4, 5, 8, 9, 11, 13]);
         let after_nothing = SearchQuestion { after: Some(EventPosition(99)), ..timed };
-        assert!(matches!(store.reader().search(&after_nothing), Err(StoreFault::Misuse(_))));
+        assert!(matches!(store.reader().search(&after_nothing), Err(SearchFault::NoSuchPlace)));
     }
 
     fn a_long_way_to_the_next_hit_is_gone_in_bounded_steps(store) {

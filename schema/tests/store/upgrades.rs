@@ -1,4 +1,4 @@
-//! A store of the first version is brought up to this one, with what is in it.
+//! A store of an earlier version is brought up to this one, with what is in it.
 
 use std::path::Path;
 
@@ -14,11 +14,36 @@ use schema::testing::{TestDatabase, execute_on, moment, new_ca_key};
 use schema::{Database, EventPosition, OpenOptions, StoreFault, on_each_database};
 
 const FIRST: &str = "20261121000001";
+const SECOND: &str = "20261121000002";
+
+const SPINE: &str = "2026-11-21-000001_spine";
+
+/// Events of the store of the second version, besides the two that something hangs on.
+const EVENTS: i64 = 20_000;
 const KEY: CaKeyId = CaKeyId(1);
 
-fn spine(database: &str) -> String {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(database).join("2026-11-21-000001_spine/up.sql");
+fn migration(database: &str, name: &str) -> String {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(database).join(name).join("up.sql");
     std::fs::read_to_string(place).unwrap()
+}
+
+/// The URL of a database with the tables of these migrations, and nothing in them.
+fn earlier(store: &TestDatabase, versions: &[(&str, &str)]) -> String {
+    let database = if store.is_postgres() { "postgres" } else { "sqlite" };
+    let mut statements = "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP NOT NULL DEFAULT \
+         CURRENT_TIMESTAMP);"
+        .to_owned();
+    for (version, name) in versions {
+        statements += &format!("{} INSERT INTO __diesel_schema_migrations (version) VALUES ('{version}');", migration(database, name));
+    }
+    if store.is_postgres() {
+        store.execute(&format!("DROP SCHEMA public CASCADE; CREATE SCHEMA public; {statements}")).unwrap();
+        return store.url().to_owned();
+    }
+    let url = store.url().replace("store.db", "earlier.db");
+    std::fs::File::create(url.strip_prefix("sqlite://").unwrap()).unwrap();
+    execute_on(&url, &statements).unwrap();
+    url
 }
 
 fn blob(store: &TestDatabase, octets: &[u8]) -> String {
@@ -36,19 +61,7 @@ fn serial(number: u8) -> SerialNumber {
 
 /// The URL of a store as the first version left it: certificates live, revoked and held; two numbers of lists, the first published.
 fn first_version(store: &TestDatabase) -> String {
-    let versions = format!(
-        "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP NOT NULL DEFAULT \
-         CURRENT_TIMESTAMP); INSERT INTO __diesel_schema_migrations (version) VALUES ('{FIRST}');"
-    );
-    let url = if store.is_postgres() {
-        store.execute(&format!("DROP SCHEMA public CASCADE; CREATE SCHEMA public; {} {versions}", spine("postgres"))).unwrap();
-        store.url().to_owned()
-    } else {
-        let url = store.url().replace("store.db", "first.db");
-        std::fs::File::create(url.strip_prefix("sqlite://").unwrap()).unwrap();
-        execute_on(&url, &format!("{} {versions}", spine("sqlite"))).unwrap();
-        url
-    };
+    let url = earlier(store, &[(FIRST, SPINE)]);
     let blob = |octets: &[u8]| blob(store, octets);
     let key = new_ca_key(CertificateKind::Signature);
     let mut rows = format!(
@@ -90,7 +103,54 @@ fn first_version(store: &TestDatabase) -> String {
     url
 }
 
+/// The URL of a store as the second version left it, with many events and a command to a phone that follows from one of them.
+fn second_version(store: &TestDatabase) -> String {
+    let url = earlier(store, &[(FIRST, SPINE), (SECOND, "2026-11-21-000002_status")]);
+    let (command, device) = ("c".repeat(32), "d".repeat(32));
+    let rows = format!(
+        r#"INSERT INTO store_meta (id, instance_id, created_at) VALUES (1, '{instance}', 0);
+         INSERT INTO holder (holder_id) VALUES ('holder');
+         INSERT INTO device (public_id, holder, platform, model, key_storage, added_at) SELECT '{device}', id, 'android', '', '', 0 FROM holder;
+         WITH RECURSIVE numbered (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbered WHERE i < {EVENTS})
+         INSERT INTO event (position, at, kind, data) SELECT i, i, 'card.event_received', '{{"channel":"push"}}' FROM numbered;
+         INSERT INTO event (position, at, kind, data) VALUES
+             ({EVENTS} + 1, {EVENTS} + 1, 'instruction.done', '{{"by":{{"operator":"Sato","role":"administrator"}}}}'),
+             ({EVENTS} + 2, {EVENTS} + 2, 'instruction.done', '{{"by":{{"operator":"Ito","role":"administrator"}}}}');
+         UPDATE event_counter SET position = {EVENTS} + 2;
+         INSERT INTO device_command (public_id, device_id, action, message, created_at, expires_at, event_position)
+         SELECT '{command}', id, 2, 'a.b.c', 0, 4000000000000, {EVENTS} + 1 FROM device;"#,
+        instance = "a".repeat(32),
+    );
+    execute_on(&url, &rows).unwrap();
+    url
+}
+
 on_each_database! {
+    fn many_events_of_the_second_version_are_there_after_an_upgrade_and_change_no_more(store) {
+        let url = second_version(store);
+        assert_eq!(Database::upgrade(&url).unwrap(), ["20261121000003"]);
+        let database = Database::open(&url, &OpenOptions::default()).unwrap();
+        let reader = database.reader();
+        let (mut next, mut after) = (0, EventPosition(0));
+        let seen = reader.events_to_sequence(after, u32::MAX, |event| -> Result<(), StoreFault> {
+            assert_eq!(event.position.0, after.0 + 1);
+            (next, after) = (next + 1, event.position);
+            Ok(())
+        });
+        assert_eq!((seen.unwrap(), next), (EVENTS as u32 + 2, EVENTS + 2));
+        for (operator, position) in [("Sato", EVENTS + 1), ("Ito", EVENTS + 2)] {
+            let question = SearchQuestion { operator: Some(operator.to_owned()), limit: 10, ..SearchQuestion::default() };
+            let found: Vec<_> = reader.search(&question).unwrap().hits.iter().map(|hit| hit.event.position.0).collect();
+            assert_eq!(found, [position]);
+        }
+        let command = reader.device_command(&"c".repeat(32)).unwrap().expect("the command");
+        assert_eq!(command.message, "a.b.c");
+        // The rows are sealed, all of them.
+        for statement in ["UPDATE event SET at = 0 WHERE position = 1", "UPDATE event SET operator = NULL", "DELETE FROM event"] {
+            assert!(execute_on(&url, statement).is_err(), "{statement}");
+        }
+    }
+
     fn what_the_first_version_stored_is_there_after_an_upgrade(store) {
         let url = first_version(store);
         let fault = Database::open(&url, &OpenOptions::default()).err().unwrap();

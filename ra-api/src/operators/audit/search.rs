@@ -7,7 +7,7 @@ use ca_core::kind::CertificateKind;
 use ca_core::serial::SerialNumber;
 use chrono::{DateTime, Utc};
 use schema::lookup::NewLookup;
-use schema::search::{SEARCH_LIMIT, SearchHit, SearchQuestion};
+use schema::search::{SEARCH_LIMIT, SearchFault, SearchHit, SearchQuestion};
 use schema::{EventKind, EventPosition, StoreFault};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -123,9 +123,9 @@ pub(crate) async fn search_log(
     let question = body.question()?;
     let reader = state.reader.clone();
     let page = store::look("searching the log", move || match reader.search(&question) {
-        // The place to go on from is the only thing asked for that the store itself has to find.
-        Err(StoreFault::Misuse(_)) => Ok(None),
-        found => found.map(Some),
+        Ok(page) => Ok(Some(page)),
+        Err(SearchFault::NoSuchPlace) => Ok(None),
+        Err(SearchFault::Store(fault)) => Err(fault),
     });
     let page = page.await?.ok_or_else(|| Problem::new("question_invalid", "after is not the next of an earlier answer."))?;
     let lookup = NewLookup {
