@@ -17,10 +17,10 @@ fn main() -> Result<()> {
     let format = if more.first().is_some_and(|word| word == "csv") { ExportFormat::Csv } else { ExportFormat::Jsonl };
     let key = LogKey::generate("ca.example.test/log").map_err(Error::other)?;
     let verifier_key = key.verifier().vkey();
-    let taken_at = DateTime::from_timestamp(1_609_459_200, 0).unwrap_or(DateTime::UNIX_EPOCH);
+    let taken_at = DateTime::from_timestamp(1_735_689_600, 0).unwrap_or(DateTime::UNIX_EPOCH);
     let order = Order { from: 0, to: leaves, format, taken_at, previous: None, recipient: None };
     let (mut exporter, mut dice) = (Exporter::new(Path::new(directory), order)?, Dice::new(7));
-    let events = Chronicle::new(1, key.origin(), &verifier_key).since(1_577_836_800_000);
+    let events = Chronicle::new(1, key.origin(), &verifier_key).since(1_704_067_200_000);
     for (position, event) in (1..).zip(events).take(usize::try_from(leaves).map_err(Error::other)?) {
         exporter.add(&SyntheticLog::leaf(&event, position, Salt(dice.octets())), None)?;
     }
