@@ -11,7 +11,9 @@ use ca_core::chain::Chain;
 use ca_core::clock::SystemClock;
 use ca_core::issuer::Issuer;
 use ca_core::ocsp::StatusWitness;
-use ca_service::{CaRole, CaRoleParts, CaRoleSettings, CrlLocation, Exporter, ExporterParts, LogKeeper, LogParts, Steps, WitnessPace};
+use ca_service::{
+    CaRole, CaRoleParts, CaRoleSettings, CrlLocation, Exporter, ExporterParts, LogKeeper, LogParts, LogState, Steps, WitnessPace,
+};
 #[cfg(feature = "s3")]
 use crl_publisher::upload::S3Store;
 use crl_publisher::upload::Uploader;
@@ -24,13 +26,20 @@ use crate::failure::Failure;
 use crate::installation::{Installation, read_file, read_passphrase};
 use crate::log_key::{key_of_begun_log, tile_directory};
 
+/// A role that was started.
+pub(super) struct Authority {
+    pub(super) threads: Vec<JoinHandle<()>>,
+    /// How the log stands.
+    pub(super) log: Arc<LogState>,
+}
+
 /// Starts the role's threads. `witness` sees what relying parties are told.
 pub(super) fn start(
     installation: &Installation,
     steps: Arc<dyn Steps>,
     witness: &Arc<dyn StatusWitness>,
     stop: &Arc<AtomicBool>,
-) -> Result<Vec<JoinHandle<()>>, Failure> {
+) -> Result<Authority, Failure> {
     let shards = installation.settings.crl.shards;
     let issuers: Vec<_> = installation.all_issuers()?.into_iter().map(|issuer| issuer.in_shards(shards)).collect();
     if issuers.is_empty() {
@@ -38,6 +47,7 @@ pub(super) fn start(
     }
     let key = Arc::new(key_of_begun_log(&installation.settings, &installation.database)?);
     let (keeper, exporter) = (log_keeper(installation, &key)?, exporter(installation, key));
+    let log = keeper.state();
     let mut publisher = publisher(installation, issuers.clone(), witness)?;
     let role = Arc::new(ca_role(installation, issuers, steps, Some(Arc::clone(witness)))?);
     let issuing = spawn("ca", {
@@ -59,7 +69,8 @@ pub(super) fn start(
     let wake = installation.database.wake();
     let stop = Arc::clone(stop);
     let publishing = spawn("crl-publisher", move || publisher.run(&wake, &|| role.lease(), &stop))?;
-    Ok([issuing, logging, exporting, publishing].into_iter().chain(uploading.transpose()?).collect())
+    let threads = [issuing, logging, exporting, publishing].into_iter().chain(uploading.transpose()?).collect();
+    Ok(Authority { threads, log })
 }
 
 /// What keeps the issuance log.

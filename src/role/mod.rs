@@ -94,9 +94,12 @@ impl Service {
         // Before anybody leads or answers: a store that was restored is known as one then.
         let watch = Watch::open(installation, roles)?;
         let trust = watch.trust();
+        let mut log_state = None;
         if roles.contains(&Role::Ca) {
             let witness = witness(installation, listeners.status.as_ref())?;
-            service.threads.extend(authority::start(installation, steps, &witness, &stop)?);
+            let authority = authority::start(installation, steps, &witness, &stop)?;
+            service.threads.extend(authority.threads);
+            log_state = Some(authority.log);
         }
         let mut makers: Vec<ServerMaker> = Vec::new();
         let mut readiness: Vec<telemetry::Readiness> = vec![telemetry::store_readiness(installation.database.reader())];
@@ -122,7 +125,8 @@ impl Service {
             // What only the log is needed for waits in the RA and the CA role alone.
             let tells_of_log = roles != [Role::Status];
             let log = tells_of_log.then(|| telemetry::log_warnings(telemetry::log_health(installation)));
-            let warnings = shelf.map(lists).into_iter().chain(log).collect();
+            let spoken_against = log_state.map(telemetry::log_state_warnings);
+            let warnings = shelf.map(lists).into_iter().chain(log).chain(spoken_against).collect();
             makers.push(telemetry::server(listener, metrics, readiness, warnings));
         }
         if !makers.is_empty() {

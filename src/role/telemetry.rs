@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use ca_core::clock::{Clock as _, SystemClock};
+use ca_service::LogState;
 use chrono::SecondsFormat;
 use crl_publisher::{CrlSettings, Shelf};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -47,6 +48,15 @@ pub(super) fn log_warnings(log: LogHealth) -> Warnings {
         let warning =
             |since| format!("log_unavailable: events have waited for the log since {since}; nothing is issued and no hold is lifted");
         since.map(|since| warning(since.to_rfc3339_opts(SecondsFormat::Secs, true))).into_iter().collect()
+    })
+}
+
+/// What speaks against the log, proved or only claimed.
+pub(super) fn log_state_warnings(log: Arc<LogState>) -> Warnings {
+    Box::new(move || {
+        let disputed = log.dispute().map(|dispute| format!("log_disputed: {dispute}"));
+        let claimed = log.objections().into_iter().map(|claim| format!("log_witness: {claim}, and does not prove it"));
+        disputed.into_iter().chain(claimed).collect()
     })
 }
 

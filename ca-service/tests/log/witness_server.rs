@@ -54,7 +54,8 @@ impl WitnessServer {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let material = STANDARD.encode([[4].as_slice(), key.public_key().as_ref()].concat());
         let vkey = format!("{name}+{}+{material}", hex::encode(key_id(name, &key)));
-        let (manner, cosigned, questions, answers) = (Mutex::new(Manner::Honest), Mutex::default(), AtomicUsize::default(), Mutex::default());
+        let (manner, cosigned, questions, answers) =
+            (Mutex::new(Manner::Honest), Mutex::default(), AtomicUsize::default(), Mutex::default());
         let shared = Arc::new(Shared { name: name.to_owned(), key, log: log.clone(), manner, cosigned, questions, answers });
         thread::spawn({
             let shared = Arc::clone(&shared);
@@ -65,7 +66,7 @@ impl WitnessServer {
                 }
             }
         });
-        Self { settings: WitnessSettings { url, key: vkey, ca_file: None }, shared }
+        Self { settings: WitnessSettings { url, key: vkey, monitoring_url: None, ca_file: None }, shared }
     }
 
     pub(crate) fn be(&self, manner: Manner) {
@@ -97,20 +98,35 @@ impl Shared {
     fn serve(&self, connection: TcpStream) {
         let mut reader = BufReader::new(&connection);
         let (mut line, mut length) = (String::new(), 0);
+        reader.read_line(&mut line).unwrap();
+        let shown = line.strip_prefix("GET ").map(|rest| self.show(rest.split(' ').next().unwrap()));
+        line.clear();
         while reader.read_line(&mut line).unwrap() > 2 {
             if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap();
             }
             line.clear();
         }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
-        self.questions.fetch_add(1, Ordering::SeqCst);
-        let (status, answer) = self.answer(&String::from_utf8(body).unwrap());
-        self.answers.lock().unwrap().push(status);
+        let (status, answer) = shown.unwrap_or_else(|| {
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            self.questions.fetch_add(1, Ordering::SeqCst);
+            let answer = self.answer(&String::from_utf8(body).unwrap());
+            self.answers.lock().unwrap().push(answer.0);
+            answer
+        });
         let head = format!("HTTP/1.1 {status} Said\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
         // Whoever asked may have gone.
         let _ = (&connection).write_all(format!("{head}{answer}").as_bytes());
+    }
+
+    /// What it shows to monitors.
+    fn show(&self, path: &str) -> (u16, String) {
+        let of_log = format!("/{}/checkpoint", hex::encode(digest(&SHA256, self.log.name().as_bytes())));
+        match &*self.cosigned.lock().unwrap() {
+            Some(cosigned) if path == of_log => (200, cosigned.note().to_owned()),
+            _ => (404, String::new()),
+        }
     }
 
     fn answer(&self, body: &str) -> (u16, String) {

@@ -121,24 +121,55 @@ on_each_database! {
         assert_eq!([servers[0].questions(), servers[1].questions()], asked);
     }
 
-    fn a_witness_that_knows_a_larger_tree_stops_the_log(store) {
-        let (stage, servers) = with_witnesses(store, 2);
+    fn what_a_witness_claims_and_does_not_prove_stops_nothing_and_is_told(store) {
+        let (mut stage, servers) = with_witnesses(store, 2);
+        stage.pace.rest_first = Duration::ZERO;
+        stage.pace.rest_longest = Duration::ZERO;
         let (keeper, lease) = (stage.keeper(store.database()), lead(store.database(), "a", 0));
         keep(&keeper, &lease);
-        servers[1].be(Manner::Ahead(1_000));
-        events(store.database(), 2);
-        keeper.sequence(&lease).unwrap();
-        let expected = |size| LogDispute { by: DisputedBy::Witness("witness.test/w1".to_owned()), known: KnownTree::Larger(1_000), size };
-        assert!(matches!(keeper.sign(&lease), Err(LogFault::Disputed(dispute)) if dispute == expected(3)));
-        assert_eq!(keeper.state().dispute(), Some(expected(3)));
-        assert!(keeper.state().dispute().unwrap().to_string().contains("the witness witness.test/w1 has a tree of 1000 leaves"));
-        events(store.database(), 2);
-        assert!(matches!(keeper.sequence(&lease), Err(LogFault::Disputed(_))), "nothing is appended either");
-        let head = store.reader().log_head().unwrap();
-        assert_eq!((head.size, note(&stage, store).size(), stage.published().unwrap().size()), (3, 1, 1));
+        for (manner, claim) in [
+            (Manner::Ahead(99_999_999), "witness.test/w1 says that it cosigned a tree of 99999999 leaves"),
+            (Manner::Failing(422), "witness.test/w1 says that our tree does not follow from what it cosigned"),
+        ] {
+            servers[1].be(manner);
+            events(store.database(), 2);
+            keep(&keeper, &lease);
+            stage.judge(&store.reader());
+            let signed = note(&stage, store);
+            assert!(is_cosigned(&signed, &servers[0]) && !is_cosigned(&signed, &servers[1]));
+            assert_eq!((keeper.state().objections(), keeper.state().dispute()), (vec![claim.to_owned()], None));
+            // Nor does it keep another from taking the lead.
+            let next = stage.keeper(store.database());
+            keep(&next, &lease);
+            assert_eq!(next.state().objections(), [claim]);
+        }
         servers[1].be(Manner::Honest);
+        events(store.database(), 2);
         keep(&keeper, &lease);
-        stage.judge(&store.reader());
+        assert!(is_cosigned(&note(&stage, store), &servers[1]));
+        assert_eq!(keeper.state().objections(), Vec::<String>::new());
+    }
+
+    fn a_witness_that_shows_a_larger_tree_under_our_own_key_stops_the_log(store) {
+        let (stage, servers) = with_witnesses(store, 2);
+        let before = TestDatabase::sqlite();
+        stage.begin(&before);
+        events(before.database(), 7);
+        keep(&stage.keeper(before.database()), &lead(before.database(), "before", 0));
+        // The store went back, and the tile directory is gone, too.
+        std::fs::remove_dir_all(stage.directory()).unwrap();
+        servers[0].be(Manner::Failing(500));
+        events(store.database(), 2);
+        let (keeper, lease) = (stage.keeper(store.database()), lead(store.database(), "a", 0));
+        assert_eq!(keeper.sequence(&lease).unwrap(), 3);
+        let expected = LogDispute { by: DisputedBy::Witness("witness.test/w1".to_owned()), known: KnownTree::Larger(8), size: 3 };
+        assert!(matches!(keeper.sign(&lease), Err(LogFault::Disputed(dispute)) if dispute == expected));
+        assert_eq!(keeper.state().dispute(), Some(expected));
+        assert!(keeper.state().dispute().unwrap().to_string().contains("the witness witness.test/w1 has a tree of 8 leaves"));
+        events(store.database(), 2);
+        assert!(matches!(stage.keeper(store.database()).sequence(&lease), Err(LogFault::Disputed(_))), "nothing is appended either");
+        let head = store.reader().log_head().unwrap();
+        assert!(head.size == 3 && head.note.is_none() && stage.published().is_none());
     }
 
     fn a_witness_that_saw_another_tree_stops_the_log(store) {
@@ -155,7 +186,7 @@ on_each_database! {
         let (keeper, lease) = (stage.keeper(store.database()), lead(store.database(), "a", 0));
         // There is no tree yet that a witness could be asked about.
         assert_eq!(keeper.sequence(&lease).unwrap(), 21);
-        let expected = LogDispute { by: DisputedBy::Witness("witness.test/w0".to_owned()), known: KnownTree::Inconsistent, size: 21 };
+        let expected = LogDispute { by: DisputedBy::Witness("witness.test/w0".to_owned()), known: KnownTree::OtherRoot(8), size: 21 };
         assert!(matches!(keeper.sign(&lease), Err(LogFault::Disputed(dispute)) if dispute == expected));
         assert!(store.reader().log_head().unwrap().note.is_none() && stage.published().is_none());
     }
