@@ -10,6 +10,7 @@ mod installation;
 mod log_check;
 mod log_key;
 mod log_service;
+mod log_standing;
 mod operator;
 mod output;
 mod relying_parties;

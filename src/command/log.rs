@@ -7,6 +7,7 @@ use super::{SettingsArgument, log_check};
 use crate::failure::Failure;
 use crate::installation::open_store;
 use crate::log_key::{begin_log, log_key_file};
+use crate::log_standing::LogStanding;
 use crate::output::{Output, pairs, time};
 
 #[derive(Debug, Subcommand)]
@@ -16,7 +17,9 @@ pub(crate) enum Command {
     /// For installations that were set up before there was a log; `tsunagi init` does it for new ones. To be run with every process stopped,
     /// after `tsunagi store upgrade`. The log begins with the first event of the store. Run again, it changes nothing.
     CreateKey(SettingsArgument),
-    /// Tell what the log is called, by which key it is verified, how large it is, and its last checkpoint
+    /// Tell what the log is called, by which key it is verified, how large it is, its last checkpoint, and whether anybody disputes it
+    ///
+    /// The tile directory, the witnesses and the high-water files are asked whether they know a tree that the store's does not extend.
     Show(SettingsArgument),
     Check(log_check::Check),
 }
@@ -51,10 +54,12 @@ fn create_key(settings: &SettingsArgument, output: Output) -> Result<(), Failure
 
 fn show(settings: &SettingsArgument, output: Output) -> Result<(), Failure> {
     let settings = settings.load()?;
-    let head = open_store(&settings)?.reader().log_head().map_err(Failure::store)?;
+    let database = open_store(&settings)?;
+    let head = database.reader().log_head().map_err(Failure::store)?;
     let Some(identity) = head.identity else {
         return Err(Failure::not_found("the log has not begun: `tsunagi log create-key` lets it begin"));
     };
+    let standing = LogStanding::look(&settings, &database)?;
     let root = hex::encode(head.root);
     let result = json!({
         "origin": identity.origin,
@@ -64,6 +69,8 @@ fn show(settings: &SettingsArgument, output: Output) -> Result<(), Failure> {
         "position": head.position.0,
         "sequenced_at": head.sequenced_at.map(time),
         "note": head.note.as_ref().map(|note| json!({ "size": note.size, "at": time(note.at), "text": note.text })),
+        "disputes": standing.disputes,
+        "not_known": standing.unknown,
     });
     output.print(&result, |_| {
         let never = || "never".to_owned();
@@ -76,9 +83,7 @@ fn show(settings: &SettingsArgument, output: Output) -> Result<(), Failure> {
             ("leaves last appended", head.sequenced_at.map_or_else(never, time)),
             ("last signed", head.note.as_ref().map_or_else(never, |note| format!("{} ({} leaves)", time(note.at), note.size))),
         ]);
-        match &head.note {
-            Some(note) => format!("{lines}\n\n{}", note.text),
-            None => lines,
-        }
+        let paragraphs = [Some(lines), head.note.as_ref().map(|note| note.text.clone()), standing.text()];
+        paragraphs.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     })
 }

@@ -14,6 +14,7 @@ mod page;
 mod story;
 #[path = "../support/mod.rs"]
 mod support;
+mod witnessed;
 
 use sandbox::operator::OperatorAction;
 use sandbox::operator::Target;

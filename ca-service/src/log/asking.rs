@@ -55,7 +55,8 @@ impl fmt::Display for WitnessTold {
 pub fn ask_witnesses<S: TileSource + Sync>(witnesses: &[WitnessSettings], checkpoint: &SignedCheckpoint, source: &S) -> Vec<WitnessTold> {
     let deadline = Instant::now() + PATIENCE;
     thread::scope(|scope| {
-        let asking: Vec<_> = witnesses.iter().map(|witness| (witness, scope.spawn(move || ask(witness, checkpoint, source, deadline)))).collect();
+        let asking: Vec<_> =
+            witnesses.iter().map(|witness| (witness, scope.spawn(move || ask(witness, checkpoint, source, deadline)))).collect();
         let told = asking.into_iter().map(|(witness, asked)| {
             let name = WitnessVerifier::parse(&witness.key).map_or_else(|_| witness.url.clone(), |verifier| verifier.name().to_owned());
             let says = asked.join().unwrap_or_else(|_| Err("asking it panicked".to_owned()));
@@ -65,7 +66,12 @@ pub fn ask_witnesses<S: TileSource + Sync>(witnesses: &[WitnessSettings], checkp
     })
 }
 
-fn ask(witness: &WitnessSettings, checkpoint: &SignedCheckpoint, source: &impl TileSource, deadline: Instant) -> Result<WitnessSays, String> {
+fn ask(
+    witness: &WitnessSettings,
+    checkpoint: &SignedCheckpoint,
+    source: &impl TileSource,
+    deadline: Instant,
+) -> Result<WitnessSays, String> {
     let verifier = WitnessVerifier::parse(&witness.key).map_err(|refusal| refusal.to_string())?;
     let submission = Submission::new(witness)?;
     let size = checkpoint.size();

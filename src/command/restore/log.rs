@@ -1,9 +1,11 @@
-//! The issuance log of a restored store: what was published of it and the store has forgotten is found again in tile directories.
+//! The issuance log of a restored store: what was published of it and the store has forgotten is found again in tile directories, and
+//! witnesses are asked whether there was more.
 
 use std::path::PathBuf;
 
 use audit_log::{Checkpoint, Commitment, Edge, LogVerifier, SignedCheckpoint, StoredTiles, TileDirectory, TileSource, tree_root};
 use ca_core::chain::Chain;
+use ca_service::{WitnessSays, WitnessSettings, WitnessTold, ask_witnesses};
 use schema::Reader;
 use schema::log::{LogHead, LogIdentity, LogNote, LogTile, LostLeaves};
 
@@ -20,10 +22,12 @@ pub(super) struct FoundLog {
     head: LogHead,
     /// Where it is, and its checkpoint; `None` if none was found.
     published: Option<(TileDirectory, SignedCheckpoint)>,
+    /// What the witnesses of the settings say.
+    witnesses: Vec<WitnessTold>,
 }
 
 impl FoundLog {
-    /// Looks into the log's own tile directory and those that are given. `None` if the store never had a log.
+    /// Looks into the log's own tile directory and those that are given, and asks the witnesses. `None` if the store never had a log.
     ///
     /// A directory that is given and has no checkpoint of this log is a failure, the log's own is passed over with a warning. So is, with
     /// the code `log_forked`, a published tree that the store's does not lead to: then one of them is not this log's past.
@@ -51,8 +55,9 @@ impl FoundLog {
                 published = Some((directory, found));
             }
         }
-        let found = Self { reader, head, published };
+        let mut found = Self { reader, head, published, witnesses: Vec::new() };
         found.hold_against_store()?;
+        found.witnesses = found.ask(&installation.settings.log.witnesses, key.verifier());
         Ok(Some(found))
     }
 
@@ -64,6 +69,20 @@ impl FoundLog {
     /// The leaves of the largest published tree that was found.
     pub(super) fn published(&self) -> Option<u64> {
         self.published.as_ref().map(|(_, checkpoint)| checkpoint.size())
+    }
+
+    /// What witnesses say that speaks against there being no larger tree than the one that was found, in words. Nobody has signed it.
+    pub(super) fn claims(&self) -> impl Iterator<Item = String> + '_ {
+        self.witnesses.iter().filter_map(|told| match told.says {
+            WitnessSays::Larger(size) if size > self.size() => Some(format!("{told}, and {} were found", self.size())),
+            WitnessSays::Inconsistent => Some(told.to_string()),
+            _ => None,
+        })
+    }
+
+    /// Witnesses that could not be asked, in words.
+    pub(super) fn unasked(&self) -> impl Iterator<Item = String> + '_ {
+        self.witnesses.iter().filter(|told| matches!(told.says, WitnessSays::Nothing(_))).map(WitnessTold::to_string)
     }
 
     /// Whether the store's log has this name.
@@ -91,6 +110,16 @@ impl FoundLog {
             adopt(LostLeaves { first_leaf, commitments, tiles, root: edge.root() })?;
         }
         Ok(adopted)
+    }
+
+    /// They are shown what was signed already: the store's last note, or what is published.
+    fn ask(&self, witnesses: &[WitnessSettings], verifier: &LogVerifier) -> Vec<WitnessTold> {
+        let note = self.head.note.as_ref().and_then(|note| Checkpoint::verify(&note.text, verifier).ok());
+        match (&note, &self.published) {
+            (Some(note), _) => ask_witnesses(witnesses, note, &self.source()),
+            (None, Some((directory, checkpoint))) => ask_witnesses(witnesses, checkpoint, directory),
+            (None, None) => Vec::new(),
+        }
     }
 
     /// The published tree must be the store's, or one that it grew into or from; nothing else was ever signed.
@@ -125,7 +154,7 @@ impl FoundLog {
         Err(Failure::other("the store's tiles do not make its tree: `tsunagi log check` tells more").with_code("log_broken"))
     }
 
-    fn source(&self) -> impl TileSource + '_ {
+    fn source(&self) -> impl TileSource + Sync + '_ {
         StoredTiles::new(|first, count| self.reader.log_commitments(first, count), |level, number| self.reader.log_tile(level, number))
     }
 }

@@ -46,6 +46,7 @@ pub(crate) struct Begin {
 /// Put back what a restored store has forgotten, and let it be served again
 ///
 /// Takes up what was published of the issuance log and the store has forgotten: those leaves stay in the log, and their content is lost.
+/// The witnesses of the settings are asked whether they know more.
 /// Reads the published CRLs (those on the shelf, crl.directory, and those given), puts their revocations and holds back with the dates
 /// and reasons that were told, remembers those of certificates that the store does not know, hears the back office's feed again from its
 /// beginning, reads the card CRLs, asks how every linked card stands, and ends the reconciliation. Nothing is ever un-revoked. It may be
@@ -67,8 +68,8 @@ pub(crate) struct Reconcile {
     /// A copy of the log's tile directory, such as a status machine's or a mirror's; may be given more than once
     #[arg(long = "log-tiles", value_name = "DIRECTORY")]
     log_tiles: Vec<PathBuf>,
-    /// The leaves of the log that were found are all that were ever signed: end the reconciliation although nothing tells so. Were there
-    /// more, the log's key will have signed two trees, and auditors and witnesses will see that
+    /// The leaves of the log that were found are all that were ever signed: end the reconciliation although nothing tells so, or a witness
+    /// says that it knows more, which nobody has signed. Were there more, the log's key will have signed two trees, and auditors and witnesses will see that
     #[arg(long)]
     accept_log: bool,
     /// Leaves were signed that nobody has any more: let another log go on with those that are there, under the name that log.origin has been

@@ -50,6 +50,17 @@ pub(super) fn run(arguments: &Reconcile, output: Output) -> Result<(), Failure> 
     }
     // That more was signed than is there nobody can overrule: the log's key would sign two trees.
     report.objections.extend(log_objection(&installation, log.as_ref(), arguments.accept_log)?);
+    for claim in log.iter().flat_map(FoundLog::claims) {
+        // Nobody has signed what a witness says: whoever knows that it is wrong can overrule it.
+        match arguments.accept_log {
+            true => report.warnings.push(format!("log: {claim}; accepted by --accept-log")),
+            false => report.objections.push(format!(
+                "log: {claim}; give a copy of the tile directory that has them with --log-tiles. If nobody has them any more, let another log go on, \
+                 with --new-log; if the witness is wrong, --accept-log goes on without"
+            )),
+        }
+    }
+    report.warnings.extend(log.iter().flat_map(FoundLog::unasked).map(|words| format!("log: {words}")));
     report.log = log.as_ref().map(|log| LogReport { stored: log.stored(), published: log.published(), adopted: 0 });
     let role = ca_role(&installation, Vec::new(), Arc::new(NoSteps), None)?;
     let work = Work {

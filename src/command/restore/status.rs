@@ -6,6 +6,7 @@ use super::Status;
 use crate::failure::Failure;
 use crate::high_water::{Found, Mark};
 use crate::installation::Installation;
+use crate::log_standing::LogStanding;
 use crate::output::{Output, pairs, time};
 use crate::role::Role;
 
@@ -40,6 +41,7 @@ pub(super) fn run(arguments: &Status, output: Output) -> Result<(), Failure> {
             (path.display().to_string(), word, complaint, content)
         })
         .collect();
+    let standing = LogStanding::look(&installation.settings, &installation.database)?;
     let went_back = told.iter().any(|(_, word, _, _)| *word == "the store went back");
     let result = json!({
         "epoch": mark.epoch,
@@ -47,6 +49,8 @@ pub(super) fn run(arguments: &Status, output: Output) -> Result<(), Failure> {
         "crl_numbers": mark.crl_numbers,
         "reconciling_since": since.map(time),
         "went_back": went_back,
+        "log_disputes": standing.disputes,
+        "log_not_known": standing.unknown,
         "high_water": told.iter().map(|(path, word, complaint, content)| json!({"file": path, "state": word, "complaint": complaint, "content": content})).collect::<Vec<_>>(),
     });
     output.print(&result, |_| {
@@ -59,8 +63,10 @@ pub(super) fn run(arguments: &Status, output: Output) -> Result<(), Failure> {
         let verdict = match (since, went_back) {
             (Some(since), _) => format!("Restored, and not reconciled since {}: run `tsunagi restore reconcile`.", time(since)),
             (None, true) => "The store went back, and no new epoch has begun: the CA role begins one when it starts.".to_owned(),
-            (None, false) => "Nothing is to be reconciled.".to_owned(),
+            (None, false) if standing.disputes.is_empty() => "Nothing is to be reconciled.".to_owned(),
+            (None, false) => "No high-water file says that the store went back, and its log is disputed: if it was restored, `tsunagi restore begin` says so.".to_owned(),
         };
-        format!("{}\n\n{verdict}", pairs(&facts))
+        let paragraphs = [Some(pairs(&facts)), standing.text(), Some(verdict)];
+        paragraphs.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     })
 }
