@@ -141,6 +141,16 @@ impl Failure {
         self.class == Class::Unreachable
     }
 
+    /// Whether the other party will say the same whenever it is asked: it refused, or what was asked for is not there.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self.class, Class::Refused | Class::NotFound)
+    }
+
+    /// Whether it is under one of these codes.
+    pub(crate) fn is_one_of(&self, codes: &[&str]) -> bool {
+        codes.contains(&&*self.code)
+    }
+
     /// The exit code.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.class.exit_code())

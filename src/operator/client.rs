@@ -98,6 +98,18 @@ impl OperatorClient {
 
     /// Signs an instruction, sends it, and waits for the CA's decision.
     pub(crate) fn instruct(&self, what: &Value) -> Result<Decision, Failure> {
+        let sent = self.send_instruction(what)?;
+        let seconds = self.patience.as_secs();
+        self.await_decision(sent, |id| {
+            format!(
+                "the instruction was taken, but the CA has not decided in {seconds} seconds: does a CA process run? Ask again with `tsunagi \
+                 instruction show {id}`"
+            )
+        })
+    }
+
+    /// Signs an instruction and sends it: most likely it is not decided yet.
+    pub(crate) fn send_instruction(&self, what: &Value) -> Result<Decision, Failure> {
         let nobody = || Failure::usage("--ra-name is missing, and there are no settings: an instruction is signed for an RA by its name");
         let audience = self.audience.as_deref().ok_or_else(nobody)?;
         let challenge = self.send("/v1/challenges", "application/json", b"")?.body;
@@ -105,26 +117,29 @@ impl OperatorClient {
         let statement = json!({ "type": STATEMENT_TYPE, "audience": audience, "challenge": challenge, "do": what });
         let message = sign(statement.to_string().as_bytes(), &self.certificate, &self.signer)
             .map_err(|fault| Failure::other(format!("the instruction could not be signed: {}", Chain(&fault))))?;
-        let mut decision = Decision::read(&self.send("/v1/instructions", "application/cms", &message)?.body)?;
+        Decision::read(&self.send("/v1/instructions", "application/cms", &message)?.body)
+    }
+
+    /// Waits for the CA's decision; `undecided` says of an instruction of that name what to do if there is none in time.
+    pub(crate) fn await_decision(&self, mut decision: Decision, undecided: impl Fn(&str) -> String) -> Result<Decision, Failure> {
         let begun = Instant::now();
         while decision.is_waiting() {
             if begun.elapsed() >= self.patience {
-                let message = format!(
-                    "the instruction was taken, but the CA has not decided in {} seconds: does a CA process run? Ask again with `tsunagi \
-                     instruction show {}`",
-                    self.patience.as_secs(),
-                    decision.id
-                );
-                return Err(Failure::waiting(message));
+                return Err(Failure::waiting(undecided(&decision.id)));
             }
             thread::sleep(PAUSE);
-            match self.look(&format!("/v1/instructions/{}", decision.id)) {
+            match self.instruction(&decision.id) {
                 // What was taken will be decided, whether or not anybody can be asked just now.
                 Err(failure) if failure.is_unreachable() => {}
-                answer => decision = Decision::read(&answer?)?,
+                answer => decision = answer?,
             }
         }
         Ok(decision)
+    }
+
+    /// What became of an instruction so far.
+    pub(crate) fn instruction(&self, id: &str) -> Result<Decision, Failure> {
+        Decision::read(&self.look(&format!("/v1/instructions/{id}"))?)
     }
 
     /// How long to wait for the CA.

@@ -26,8 +26,12 @@ pub(super) struct ExportDirectory {
 /// What was begun.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Begun {
-    /// What the export is called.
-    pub(super) export: String,
+    /// The instruction that asks for it, until the CA has decided on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) instruction: Option<String>,
+    /// What the export is called, once it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) export: Option<String>,
     /// What was asked for.
     pub(super) asked: Value,
 }
@@ -80,6 +84,18 @@ impl ExportDirectory {
     pub(super) fn begin(&self, begun: &Begun) -> Result<(), Failure> {
         let text = serde_json::to_vec_pretty(begun).map_err(|error| Failure::other(error.to_string()))?;
         self.write_whole(BEGUN_FILE, &text)
+    }
+
+    /// Forgets what was begun, and takes away what there is of its files, which `is_file` knows by their names.
+    pub(super) fn forget(&self, is_file: impl Fn(&str) -> bool) -> Result<(), Failure> {
+        for entry in fs::read_dir(&self.path).map_err(|error| failed(&self.path, &error))? {
+            let path = entry.map_err(|error| failed(&self.path, &error))?.path();
+            let is_of_it = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name == BEGUN_FILE || is_file(name));
+            if is_of_it {
+                fs::remove_file(&path).map_err(|error| failed(&path, &error))?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether a file is there, whole and right.
@@ -230,7 +246,7 @@ mod tests {
         let (path, content) = (place.path().join("new/export"), b"0123456789".as_slice());
         let directory = ExportDirectory::open(&path).unwrap();
         assert_eq!(directory.begun().unwrap(), None);
-        let begun = Begun { export: "e".to_owned(), asked: serde_json::json!({"a": 1}) };
+        let begun = Begun { instruction: None, export: Some("e".to_owned()), asked: serde_json::json!({"a": 1}) };
         directory.begin(&begun).unwrap();
         let file = announced(content);
 
@@ -261,13 +277,27 @@ mod tests {
         ExportDirectory::open(&path).unwrap().leave();
         assert!(!path.exists());
         let directory = ExportDirectory::open(&path).unwrap();
-        directory.begin(&Begun { export: "e".to_owned(), asked: Value::Null }).unwrap();
+        directory.begin(&Begun { instruction: Some("i".to_owned()), export: None, asked: Value::Null }).unwrap();
         directory.leave();
         assert!(path.join(BEGUN_FILE).exists());
         ExportDirectory::open(place.path()).err().unwrap();
         let own = tempfile::tempdir().unwrap();
         ExportDirectory::open(own.path()).unwrap().leave();
         assert!(own.path().exists(), "it was there before");
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_nothing_of_its_own() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = ExportDirectory::open(place.path()).unwrap();
+        directory.begin(&Begun { instruction: Some("i".to_owned()), export: None, asked: Value::Null }).unwrap();
+        for name in ["records-00000000.jsonl", "hashes-00000000.bin.part", "notes"] {
+            fs::write(place.path().join(name), b"0").unwrap();
+        }
+        directory.forget(|name| name.starts_with("records-") || name.starts_with("hashes-")).unwrap();
+        let left: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["notes"]);
+        assert_eq!(directory.begun().unwrap(), None);
     }
 
     #[test]

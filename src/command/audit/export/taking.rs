@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::directory::{Announced, Begun, ExportDirectory};
 use crate::failure::Failure;
-use crate::operator::OperatorClient;
+use crate::operator::{Decision, OperatorClient};
 use crate::output::Output;
 
 /// Until it is asked again how far the export is.
@@ -22,6 +22,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 const ATTEMPTS: u32 = 10;
 /// Until then.
 const AFTER_BREAK: Duration = Duration::from_secs(1);
+
+/// What is to be done where an export goes on no more.
+const ANEW: &str = "This export goes on no more: the same command takes another";
+/// The server's codes for an export of which nothing becomes any more.
+const OVER: &[&str] = &["export_failed", "export_expired", "export_changed", "not_found"];
 
 /// What is needed for it.
 pub(super) struct Taking<'a> {
@@ -53,24 +58,65 @@ impl Taking<'_> {
     /// Takes what is asked for; what was begun in the directory goes on.
     pub(super) fn take(&self, asked: &Value) -> Result<Manifest, Failure> {
         let begun = match self.directory.begun()? {
-            Some(begun) if begun.asked == *asked => begun,
+            Some(begun) if begun.asked == *asked => self.go_on(&begun)?,
             Some(_) => {
                 let message = "something else was begun in this directory: give the same command again, or name another directory";
                 return Err(Failure::exists(message));
             }
-            None => self.begin(asked)?,
+            None => None,
         };
-        let fetched = self.fetch_parts(&begun.export)?;
-        self.finish(&begun.export, &fetched)
+        let export = begun.map_or_else(|| self.begin(asked), Ok)?;
+        let taken = self.fetch_parts(&export).and_then(|fetched| self.finish(&export, &fetched));
+        taken.or_else(|failure| {
+            let is_over = failure.is_one_of(OVER);
+            if is_over {
+                // What there is of it is of no use: no manifest will ever be signed for it, or it was taken back.
+                self.directory.forget(is_plain)?;
+            }
+            Err(if is_over { failure.and(ANEW) } else { failure })
+        })
     }
 
-    fn begin(&self, asked: &Value) -> Result<Begun, Failure> {
-        let decision = self.client.instruct(asked)?;
+    /// The export that was begun here; `None` if nothing will become of it, which is said.
+    fn go_on(&self, begun: &Begun) -> Result<Option<String>, Failure> {
+        let going_on = match (&begun.export, &begun.instruction) {
+            (Some(export), _) => self.progress(export, 0).map(|_| export.clone()),
+            (None, Some(instruction)) => self.client.instruction(instruction).and_then(|decision| self.decided(decision, &begun.asked)),
+            (None, None) => return Ok(None),
+        };
+        match going_on {
+            Err(failure) if failure.is_final() && (begun.export.is_none() || failure.is_one_of(OVER)) => {
+                eprintln!("tsunagi: nothing becomes of what was begun in this directory ({failure}): it is asked for anew");
+                self.directory.forget(is_plain).map(|()| None)
+            }
+            going_on => going_on.map(Some),
+        }
+    }
+
+    /// Asks for an export. What is asked for is noted as soon as it is taken, so that nothing is asked for twice.
+    fn begin(&self, asked: &Value) -> Result<String, Failure> {
+        let decision = self.client.send_instruction(asked)?;
+        self.directory.begin(&Begun { instruction: Some(decision.id.clone()), export: None, asked: asked.clone() })?;
+        let decided = self.decided(decision, asked);
+        if decided.as_ref().is_err_and(Failure::is_final) {
+            self.directory.forget(is_plain)?;
+        }
+        decided
+    }
+
+    /// Waits for the CA's decision; what the export is called.
+    fn decided(&self, decision: Decision, asked: &Value) -> Result<String, Failure> {
+        let seconds = self.client.patience().as_secs();
+        let decision = self.client.await_decision(decision, |id| {
+            format!(
+                "the export is asked for, but the CA has not decided in {seconds} seconds: does a CA process run? Give the same command again: it \
+                 goes on waiting for instruction {id}, and signs no other"
+            )
+        })?;
         let export =
             decision.outcome("export").as_str().ok_or_else(|| Failure::other("the server did not say what the export is called"))?;
-        let begun = Begun { export: export.to_owned(), asked: asked.clone() };
-        self.directory.begin(&begun)?;
-        Ok(begun)
+        self.directory.begin(&Begun { instruction: Some(decision.id.clone()), export: Some(export.to_owned()), asked: asked.clone() })?;
+        Ok(export.to_owned())
     }
 
     /// Fetches part after part, as they are prepared; which files there are in the end.
@@ -116,10 +162,7 @@ impl Taking<'_> {
         match (progress.state.as_str(), &progress.failure) {
             ("preparing" | "ready", _) if progress.from_leaf < progress.to_leaf && progress.prepared <= progress.to_leaf => Ok(progress),
             ("failed", Some(failure)) => Err(Failure::refused(format!("the export failed: {failure}")).with_code("export_failed")),
-            ("expired", _) => {
-                let message = "the export is kept no more: remove the directory and take a new one";
-                Err(Failure::refused(message).with_code("export_expired"))
-            }
+            ("expired", _) => Err(Failure::refused("the export is kept no more").with_code("export_expired")),
             _ => Err(Failure::other("the server did not say how far the export is")),
         }
     }
@@ -143,8 +186,7 @@ impl Taking<'_> {
                 }
                 partial.start_again()?;
                 if was_wrong {
-                    let message =
-                        format!("{}: what comes is not what was prepared; if records were purged since, take a new export", file.name);
+                    let message = format!("{}: what comes is not what was prepared, as if records were purged since", file.name);
                     return Err(Failure::refused(message).with_code("export_changed"));
                 }
                 was_wrong = true;
