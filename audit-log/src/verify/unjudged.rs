@@ -22,6 +22,8 @@ pub enum Why {
     NotOverYet,
     /// The export has no evidence, or it was not asked to be read.
     NoEvidence,
+    /// The record names another life cycle than the one that it was judged by.
+    OtherLifecycle,
     /// A record before it could not be read.
     Unreadable,
     /// There are too many, too far apart, to be kept in mind.
@@ -38,6 +40,7 @@ impl Why {
             Self::PoorerRecord => "the records were left by an older program and do not say it",
             Self::NotOverYet => "at the end of the records their time was not over yet",
             Self::NoEvidence => "there is no evidence with the export, or it was not read",
+            Self::OtherLifecycle => "the records name another life cycle than the one they were judged by",
             Self::Unreadable => "records before them could not be read",
             Self::NoRoom => "there are too many, too far apart, to be kept in mind",
         }

@@ -270,6 +270,12 @@ impl<'a> Verification<'a> {
                 "this log follows one of which signed leaves were lost: see its log.began",
             ));
         }
+        if self.rules.is_of_another_lifecycle() {
+            not.push(Statement::new(
+                "that cascades followed the life cycle that was in force",
+                "records name another (their policy) than the one they were judged by: name it with --lifecycle or --policies",
+            ));
+        }
         if !self.rules.is_whole() {
             not.push(Statement::new(
                 "rules as far as they follow from records that are not at hand",

@@ -1,6 +1,7 @@
 //! `tsunagi audit`
 
 mod export;
+mod lifecycle;
 mod list;
 mod report;
 mod search;

@@ -16,6 +16,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use policies::{CardEffects, Effect, Policies};
 
+use super::lifecycle;
 use crate::card_judge::CardJudge;
 use crate::failure::Failure;
 use crate::installation::read_named;
@@ -63,9 +64,10 @@ pub(crate) struct Verify {
     /// How many years records are kept at least before they are purged
     #[arg(long, value_name = "YEARS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=1_000))]
     retention_years: u32,
-    /// The life cycle of the installation: what of a card's changes its certificates outlive
-    #[arg(long, value_enum, default_value_t = ShippedLifecycle::Jpki, conflicts_with = "policies")]
-    lifecycle: ShippedLifecycle,
+    /// The life cycle of the installation: what of a card's changes its certificates outlive [default: the one that the records name, if it is one
+    /// of these, else jpki]
+    #[arg(long, value_enum, conflicts_with = "policies")]
+    lifecycle: Option<ShippedLifecycle>,
     /// The installation's own policies, if it has any: a directory as `policy_directory` names it
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
@@ -82,6 +84,7 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<(), Failure> {
     let measures = Measures {
         cascade_limit: i64::from(arguments.cascade_limit) * 1_000,
         outlives: outlives(&policies),
+        lifecycle_sha256: Some(hex::encode(policies.lifecycle.sha256)),
         retention_years: arguments.retention_years,
         room: usize::try_from(u64::from(arguments.memory) << 20).unwrap_or(usize::MAX),
         now: Utc::now().timestamp_millis(),
@@ -140,7 +143,10 @@ fn read(verification: &mut Verification<'_>, directory: &Path, output: Output) -
 fn policies(arguments: &Verify) -> Result<Policies, Failure> {
     let policies = match &arguments.policies {
         Some(directory) => Policies::load(directory),
-        None => arguments.lifecycle.policies(),
+        None => {
+            let exports = arguments.previous.iter().chain([&arguments.directory]).map(PathBuf::as_path);
+            arguments.lifecycle.or_else(|| lifecycle::named(exports)).unwrap_or(ShippedLifecycle::Jpki).policies()
+        }
     };
     policies.map_err(|fault| Failure::settings(fault.to_string()))
 }

@@ -20,12 +20,11 @@ use super::finding::{Findings, Place, Rule};
 use super::table::{NoRoom, Room};
 use super::unjudged::{Unjudged, Why};
 
-use forgotten::{Forgotten, Stood};
-
 pub(super) use accepted::Issuance;
 pub(super) use began::Followed;
-pub(super) use lost::LostData;
 pub use cascade::Outlives;
+use forgotten::{Forgotten, Stood};
+pub(super) use lost::LostData;
 
 /// What rules are judged by, besides the records.
 #[derive(Debug, Clone)]
@@ -34,6 +33,8 @@ pub struct Measures {
     pub cascade_limit: Milliseconds,
     /// What of a card certificate's changes its smartphone certificate outlives.
     pub outlives: Outlives,
+    /// The SHA-256 of the life cycle that it follows from, in hexadecimal, as records name it. Where one names another, that is told.
+    pub lifecycle_sha256: Option<String>,
     /// How old a record is at least when it is purged: years.
     pub retention_years: u32,
     /// The most octets that the rules keep in mind.
@@ -46,7 +47,7 @@ impl Default for Measures {
     /// 60 minutes from the decision to the status (ETSI EN 319 411-1), the life cycle of JPKI, 10 years, one GiB, now.
     fn default() -> Self {
         let now = Utc::now().timestamp_millis();
-        Self { cascade_limit: 3_600_000, outlives: Outlives::default(), retention_years: 10, room: 1 << 30, now }
+        Self { cascade_limit: 3_600_000, outlives: Outlives::default(), lifecycle_sha256: None, retention_years: 10, room: 1 << 30, now }
     }
 }
 
@@ -81,6 +82,15 @@ impl Scene<'_> {
         match self.gap {
             Some(why) => self.unjudged.add(rule, why),
             None => self.find(rule, event, words()),
+        }
+    }
+
+    /// The record at hand may have been left under another life cycle than the one that it is judged by.
+    fn lifecycle(&mut self, data: &CertificateData<'_>) {
+        if let (Some(own), Some(named)) = (&self.measures.lifecycle_sha256, &data.policy)
+            && own != named
+        {
+            self.unjudged.add(Rule::Cascade, Why::OtherLifecycle);
         }
     }
 
@@ -246,6 +256,7 @@ impl Rules {
             kind if kind.starts_with("certificate.") => match event.data::<CertificateData<'_>>() {
                 Some(data) => {
                     self.test_certificates += u64::from(data.test.is_some());
+                    scene.lifecycle(&data);
                     let transition = self.certificates.event(event, &data, &mut scene);
                     if let Some(transition) = &transition {
                         self.holders.transition(event, &data, transition, &mut scene);
@@ -333,6 +344,11 @@ impl Rules {
             }
             self.began.end(key, self.tells_all && self.gap.is_none(), &mut scene);
         }
+    }
+
+    /// Whether records name another life cycle than the one that they were judged by.
+    pub(super) fn is_of_another_lifecycle(&self) -> bool {
+        self.unjudged.counts().iter().any(|count| count.why == Why::OtherLifecycle)
     }
 
     /// What could not be judged.
