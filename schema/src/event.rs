@@ -263,6 +263,23 @@ impl Reader {
         })
     }
 
+    /// Of the events after a position, `limit` at most: those whose operator, as searches find it, is not the one that their data name. With
+    /// them, the position of the last that was looked at; `None` if there is none.
+    pub fn events_of_another_operator(
+        &self,
+        after: EventPosition,
+        limit: u32,
+    ) -> Result<(Vec<EventPosition>, Option<EventPosition>), StoreFault> {
+        let looked_at = self.read(|session| {
+            sql("SELECT position, operator, data FROM event WHERE position > ? ORDER BY position LIMIT ?")
+                .bind(after.0)
+                .bind(i64::from(limit))
+                .rows(session, |row| Ok((EventPosition(row.big()?), !is_behind(row.optional_text()?.as_deref(), &row.text()?))))
+        })?;
+        let last = looked_at.last().map(|(position, _)| *position);
+        Ok((looked_at.into_iter().filter(|(_, is_another)| *is_another).map(|(position, _)| position).collect(), last))
+    }
+
     /// Events about certificates among the `span` positions after `position`, in order; `limit` at most. With them, the position
     /// up to which there are no others: `position` itself where nothing has happened since.
     ///
@@ -370,6 +387,17 @@ pub(crate) fn operator(data: &Value) -> Option<&str> {
 pub(crate) fn searched_operator(name: &str) -> Option<&str> {
     let end = (0..=name.len().min(255)).rev().find(|end| name.is_char_boundary(*end))?;
     Some(&name[..end]).filter(|name| !name.is_empty())
+}
+
+/// Whether it is this operator that an event's data name. Data that are none name nobody, which their leaf tells; and older programs left
+/// names out that are too long.
+fn is_behind(stored: Option<&str>, data: &str) -> bool {
+    if stored.is_none() && !data.contains("\"operator\"") {
+        return true;
+    }
+    let data: Value = serde_json::from_str(data).unwrap_or_default();
+    let is_too_long = || data["by"]["operator"].as_str().is_some_and(|name| name.len() > 255);
+    stored == operator(&data) || stored.is_none() && is_too_long()
 }
 
 pub(crate) fn decode(row: &mut crate::sql::Fields<'_, '_, '_>) -> Result<Event, StoreFault> {
