@@ -117,7 +117,8 @@ impl Renewal {
                     "the root that its key signed, or leads to",
                 ));
             } else {
-                let words = format!("it takes the leaf hashes of both logs around leaf {common}: give the exports, and not checkpoints alone");
+                let words =
+                    format!("it takes the leaf hashes of both logs around leaf {common}: give the exports, and not checkpoints alone");
                 not.push(Statement::new(what("that this log has what was in the former one,"), words));
             }
         }

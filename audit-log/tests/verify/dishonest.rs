@@ -91,7 +91,12 @@ fn an_issuance_without_an_accepted_application() {
 
 #[test]
 fn examples_for_relying_parties_need_no_application_and_are_counted() {
-    let example = event("certificate.issued", None, Some(1), r#"{"ca_key":1,"holder":9,"kind":"signature","not_after":"2031-11-21T00:00:00Z","serial":"1","test":"good"}"#);
+    let example = event(
+        "certificate.issued",
+        None,
+        Some(1),
+        r#"{"ca_key":1,"holder":9,"kind":"signature","not_after":"2031-11-21T00:00:00Z","serial":"1","test":"good"}"#,
+    );
     let verdict = judged(vec![example]);
     clean(&verdict);
     assert_eq!(verdict.test_certificates, 1);
