@@ -32,7 +32,8 @@ fn checked_while_it_works(store: Store) {
                 }
             });
         }
-        let unsound = (0..CHECKS).map(|_| installation.command(&["log", "check", "--output", "json"])).find(|check| !check.status.success());
+        let unsound =
+            (0..CHECKS).map(|_| installation.command(&["log", "check", "--output", "json"])).find(|check| !check.status.success());
         over.store(true, Ordering::Relaxed);
         assert!(unsound.is_none(), "{}", unsound.as_ref().map(crate::support::said).unwrap_or_default());
     });
