@@ -128,6 +128,15 @@ impl Session {
         }
     }
 
+    /// Whether the database lets some users read what others may not.
+    pub(crate) fn has_users(&self) -> bool {
+        match self.connection {
+            AnyConnection::Sqlite(_) => false,
+            #[cfg(feature = "postgres")]
+            AnyConnection::Postgres(_) => true,
+        }
+    }
+
     /// What makes a SELECT wait for whoever is changing its rows, see them as they then are, and keep them so.
     pub(crate) fn update_lock(&self) -> &'static str {
         match self.connection {

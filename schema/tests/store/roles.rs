@@ -9,6 +9,7 @@ use ca_core::revocation::{Revocation, RevocationReason};
 use chrono::TimeDelta;
 use policies::LifecyclePolicy;
 use schema::batch::{BatchChange, NewBatch, Scope};
+use schema::certificate::CertificateId;
 use schema::change::{Order, Origin, Target};
 use schema::channel::Channel;
 use schema::command_key::CommandKey;
@@ -277,6 +278,11 @@ fn what_runs_by_the_clock_is_the_cas_and_answers_about_holders_are_the_ras() {
     assert_eq!(write(&ca, move |tx| tx.expire_due(10, &jpki(), &order, late)).len(), 2);
 
     let reader = ra.reader();
+    let all = (CertificateId(1), CertificateId(i64::MAX));
+    assert_eq!([ra.reader(), ca.reader()].map(|reader| reader.may_read_evidence().unwrap()), [false, true]);
+    let kept = ca.reader().kept_certificates(all.0, all.1, true).unwrap();
+    assert!(kept.len() == 2 && kept.iter().all(|kept| kept.evidence_sha256.is_some() && kept.card.is_some()), "{kept:?}");
+    assert_eq!(reader.kept_certificates(all.0, all.1, false).unwrap().len(), 2);
     assert_eq!(reader.schedules().unwrap().len(), 1);
     assert_eq!(reader.last_success(Channel::Feed).unwrap(), moment(6));
     reader.last_success(Channel::Comparison).unwrap();
