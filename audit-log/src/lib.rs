@@ -15,6 +15,7 @@ pub mod hash;
 pub mod note;
 pub mod proof;
 pub mod receipt;
+#[cfg(feature = "evidence")]
 pub mod report;
 pub mod stored;
 mod strict;
@@ -22,6 +23,7 @@ mod strict;
 pub mod testing;
 pub mod tile;
 pub mod tlog_proof;
+#[cfg(feature = "evidence")]
 pub mod verify;
 
 #[cfg(test)]

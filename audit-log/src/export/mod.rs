@@ -6,6 +6,7 @@
 
 mod content;
 mod encode;
+#[cfg(feature = "evidence")]
 mod evidence;
 mod manifest;
 mod octets;
@@ -14,6 +15,7 @@ mod read;
 
 pub use content::ReadContent;
 pub use encode::{CSV_HEADER, Record, RecordEncoder};
+#[cfg(feature = "evidence")]
 pub use evidence::{Evidence, EvidenceFault, EvidenceReader, EvidenceWriter, Identities, Recipient};
 pub use manifest::{EvidenceFile, MANIFEST_OCTETS, MANIFEST_TYPE, Manifest, ManifestContent, ManifestFault, Part, PartFile, Previous};
 pub use part::{FileHash, PartBuilder, PartFault, nodes_of};

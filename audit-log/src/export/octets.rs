@@ -52,6 +52,7 @@ pub(super) mod file_hash {
 }
 
 /// Octets of any number: base64.
+#[cfg(feature = "evidence")]
 pub(super) mod base64_octets {
     use super::{Deserialize, Deserializer, Engine, STANDARD, Serializer};
     use serde::de::Error as _;
@@ -66,6 +67,7 @@ pub(super) mod base64_octets {
 }
 
 /// Octets that may be missing: base64.
+#[cfg(feature = "evidence")]
 pub(super) mod optional_octets {
     use super::{Deserialize, Deserializer, Engine, STANDARD, Serializer};
     use serde::de::Error as _;
