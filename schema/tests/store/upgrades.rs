@@ -40,6 +40,8 @@ fn earlier(store: &TestDatabase, versions: &[(&str, &str)]) -> String {
         store.execute(&format!("DROP SCHEMA public CASCADE; CREATE SCHEMA public; {statements}")).unwrap();
         return store.url().to_owned();
     }
+    // The migrations' own connection has this function. Without a list yet, it is asked about none.
+    let statements = statements.replace("sha256(b.der)", "NULL");
     let url = store.url().replace("store.db", "earlier.db");
     std::fs::File::create(url.strip_prefix("sqlite://").unwrap()).unwrap();
     execute_on(&url, &statements).unwrap();
