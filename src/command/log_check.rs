@@ -14,8 +14,10 @@ use crate::verifier_keys::log_verifier;
 /// Hold the store, the log and the tile directory against each other
 ///
 /// Each event is made into its leaf's content again and must be what the leaf commits to; the leaves must make the tree that was signed,
-/// and the tiles in the store and in the tile directory; the certificates must stand as the events tell. The first thing that is not so
-/// is named first. Where nothing was signed yet, there is nothing to be held against, and that is said. It ends with exit code 0 if everything is as it should be, with 10 if anything is not. The roles may be running.
+/// and the tiles in the store and in the tile directory. The certificates must be those that were issued by the events, each with its
+/// holder, its card, its application and, if this database user may read it, the card-signed message, and must stand as the events tell. The
+/// first thing that is not so is named first. Where nothing was signed yet, there is nothing to be held against, and that is said. It ends
+/// with exit code 0 if everything is as it should be, with 10 if anything is not. The roles may be running.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]

@@ -1,8 +1,9 @@
 //! The issuance log held against itself: what is stored of each event against its leaf, the leaves against the tree that was signed, the
-//! tree against the tiles in the store and in the tile directory, and the events against the certificates' states.
+//! tree against the tiles in the store and in the tile directory, and the events against the certificates and their states.
 //!
 //! What settles it is the signature: whoever has the database's file can change rows and take its triggers away, and cannot sign.
 
+mod bodies;
 mod findings;
 mod leaves;
 mod published;
@@ -82,8 +83,8 @@ impl LogCheck {
                 published::Examination { directory: &self.directory, source: &source, reader: &self.reader, store_is_right: right };
             examination.run(published.size().min(head.size), &mut findings, |done| progress("tiles", done, head.size))?;
         }
-        let certificates = states::examine(&self.reader, &mut findings, |done| progress("certificates", done, done))?;
-        Ok(Report { head, note, published, tree, certificates, findings })
+        let examined = states::examine(&self.reader, &mut findings, |done| progress("certificates", done, done))?;
+        Ok(Report { head, note, published, tree, examined, findings })
     }
 
     fn published(&self, findings: &mut Findings) -> Published {

@@ -2,23 +2,38 @@
 
 use std::collections::HashMap;
 
-use ca_core::lifecycle::{self, Change, Holds, State};
+use ca_core::lifecycle::{self, Change, HoldCause, Holds, State};
 use ca_core::revocation::Revocation;
 use schema::certificate::{CertificateFilter, CertificateId, CertificateState, CertificateSummary};
+use schema::examination::KeptCertificate;
 use schema::{Event, EventKind, Reader, StoreFault};
 use serde::de::DeserializeOwned;
 
-use super::Findings;
+use super::{Findings, bodies};
 
 /// Certificates looked at at a time.
 const SOME: u32 = 1_000;
 
-/// Looks at every certificate; how many there are.
-pub(super) fn examine(reader: &Reader, findings: &mut Findings, mut progress: impl FnMut(u64)) -> Result<u64, StoreFault> {
+/// What was looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Examined {
+    pub(crate) certificates: u64,
+    /// Whether the card-signed messages were, too: not everybody may read them.
+    pub(crate) with_evidence: bool,
+}
+
+/// Looks at every certificate.
+pub(super) fn examine(reader: &Reader, findings: &mut Findings, mut progress: impl FnMut(u64)) -> Result<Examined, StoreFault> {
     let (mut after, mut count) = (None, 0);
+    let with_evidence = reader.may_read_evidence()?;
     loop {
         let page = reader.list_certificates(&CertificateFilter::default(), after, SOME)?;
-        let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(count) };
+        let (Some(first), Some(last)) = (page.first(), page.last()) else {
+            return Ok(Examined { certificates: count, with_evidence });
+        };
+        // First what is kept, then the events: what is purged goes with its events.
+        let kept = reader.kept_certificates(first.id, last.id, with_evidence)?;
+        let kept: HashMap<CertificateId, KeptCertificate> = kept.into_iter().map(|kept| (kept.id, kept)).collect();
         let mut events: HashMap<CertificateId, Vec<Event>> = HashMap::new();
         reader.events_of_certificates(first.id, last.id, |event| {
             if let Some(id) = event.certificate {
@@ -27,6 +42,16 @@ pub(super) fn examine(reader: &Reader, findings: &mut Findings, mut progress: im
         })?;
         for certificate in &page {
             let events = events.remove(&certificate.id).unwrap_or_default();
+            if let Some(issued) = events.first().filter(|event| event.kind == EventKind::CertificateIssued && !certificate.is_test) {
+                let complaint = match kept.get(&certificate.id) {
+                    Some(kept) => bodies::complaint(kept, issued, with_evidence),
+                    None => Some("the certificate itself or its application is gone"),
+                };
+                if let Some(complaint) = complaint {
+                    let words = format!("{complaint}: see event {}", issued.position.0);
+                    findings.add(format!("certificate {}", certificate.id.0), None, "certificate_body", words);
+                }
+            }
             if examine_one(reader, certificate, &events)?.is_some()
                 && let Some(complaint) = examine_again(reader, certificate.id)?
             {
@@ -94,7 +119,10 @@ fn examine_one(reader: &Reader, certificate: &CertificateSummary, events: &[Even
 fn word(state: &State) -> String {
     match state {
         State::Live => "live".to_owned(),
-        State::Held(_) => "held".to_owned(),
+        State::Held(holds) => {
+            let causes: Vec<&str> = holds.causes().iter().map(HoldCause::as_str).collect();
+            format!("held (since {}, cause {})", crate::output::time(holds.since()), causes.join(", "))
+        }
         State::Ended(revocation) => format!("revoked ({}, {})", revocation.reason, crate::output::time(revocation.at)),
         State::Expired => "expired".to_owned(),
     }

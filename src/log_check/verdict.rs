@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Findings;
 use super::leaves::Tree;
+use super::states::Examined;
 use crate::output::pairs;
 
 /// Findings told to people.
@@ -16,7 +17,7 @@ pub(crate) struct Report {
     pub(super) note: Option<SignedCheckpoint>,
     pub(super) published: Option<SignedCheckpoint>,
     pub(super) tree: Tree,
-    pub(super) certificates: u64,
+    pub(super) examined: Examined,
     pub(super) findings: Findings,
 }
 
@@ -42,7 +43,8 @@ impl Report {
             "purged": self.tree.purged,
             "lost": self.tree.lost,
             "waiting": self.tree.waiting,
-            "certificates": self.certificates,
+            "certificates": self.examined.certificates,
+            "evidence_examined": self.examined.with_evidence,
             "findings_total": self.findings.total,
             "findings": self.findings.told,
         })
@@ -59,7 +61,11 @@ impl Report {
             ("signed in the store", of(&self.note)),
             ("published in the tile directory", of(&self.published)),
             ("events that wait for a leaf", self.tree.waiting.to_string()),
-            ("certificates", self.certificates.to_string()),
+            ("certificates", self.examined.certificates.to_string()),
+            (
+                "their card-signed messages",
+                if self.examined.with_evidence { "looked at" } else { "not looked at: this database user may not read them" }.to_owned(),
+            ),
             ("root (SHA-256)", hex::encode(self.head.root)),
         ]);
         let findings: Vec<String> = self
@@ -74,7 +80,7 @@ impl Report {
                 "{facts}\n\nNothing was signed yet: the log has no leaf before the CA role first runs, so there is nothing to be held against the store."
             ),
             0 => format!(
-                "{facts}\n\nEvery event is what its leaf commits to, the leaves make the tree that was signed, and the certificates stand as the events tell."
+                "{facts}\n\nEvery event is what its leaf commits to, the leaves make the tree that was signed, and the certificates are and stand as the events tell."
             ),
             total if total > findings.len() as u64 => {
                 format!("{facts}\n\n{}\nand {} more", findings.join("\n"), total - findings.len() as u64)

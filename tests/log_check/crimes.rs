@@ -18,6 +18,7 @@ pub(crate) enum Crime {
     OtherKind,
     Redate,
     OtherCertificate,
+    OtherOperator,
     DropEvent,
     SwapEvents,
     DuplicateEvent,
@@ -73,7 +74,8 @@ pub(crate) enum Named {
 use Crime::*;
 
 impl Crime {
-    pub(crate) const EVENTS: [Self; 7] = [FlipData, OtherKind, Redate, OtherCertificate, DropEvent, SwapEvents, DuplicateEvent];
+    pub(crate) const EVENTS: [Self; 8] =
+        [FlipData, OtherKind, Redate, OtherCertificate, OtherOperator, DropEvent, SwapEvents, DuplicateEvent];
     pub(crate) const LEAVES: [Self; 10] =
         [FlipCommitment, Resalt, ResaltWell, DropLeaf, SwapLeaves, DuplicateLeaf, TruncateLeaves, TruncateLog, CallPurged, CallLost];
     pub(crate) const TREE: [Self; 6] = [FlipTile, DropTile, FlipRoot, FlipNote, OtherPosition, ReviveCertificate];
@@ -129,6 +131,10 @@ impl Crime {
             OtherCertificate => {
                 (format!("UPDATE event SET certificate_id = COALESCE(certificate_id, 0) + 1 WHERE position = {event}"), named)
             }
+            OtherOperator => (
+                format!("UPDATE event SET operator = COALESCE(operator, '') || 'x' WHERE position = {event}"),
+                Named::Place(vec![format!("event {event}")]),
+            ),
             DropEvent => (format!("DELETE FROM event WHERE position = {event}"), named),
             SwapEvents => both(format!(
                 "UPDATE event SET position = -1 WHERE position = {event}; UPDATE event SET position = {event} \
@@ -246,7 +252,15 @@ impl Crime {
         let application = format!("(SELECT application_id FROM certificate_body WHERE certificate_id = {one})");
         let statement = match self {
             OtherBody => format!("UPDATE certificate_body SET der = {} WHERE certificate_id = {one}", of("der", "certificate_body")),
-            OtherHolder => format!("UPDATE certificate SET holder = (SELECT holder FROM certificate WHERE id = {other}) WHERE id = {one}"),
+            // One holder has one live certificate of a kind.
+            OtherHolder => {
+                let [mine, theirs] =
+                    [one, other].map(|id| reader.count_for_test(&format!("SELECT holder FROM certificate WHERE id = {id}")).unwrap());
+                format!(
+                    "UPDATE certificate SET holder = -1 WHERE id = {one}; UPDATE certificate SET holder = {mine} WHERE id = {other}; \
+                    UPDATE certificate SET holder = {theirs} WHERE id = {one}"
+                )
+            }
             OtherEnd => format!("UPDATE certificate SET not_after = not_after + 1000 WHERE id = {one}"),
             OtherCard => format!("UPDATE link SET card_id = {} WHERE certificate_id = {one}", of("card_id", "link")),
             OtherApplication => {
