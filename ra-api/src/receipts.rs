@@ -24,8 +24,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(crate) struct ReceiptDesk {
     reader: Reader,
-    /// The leaves under the last signed checkpoint, and when that was looked at: one look serves all who wait.
-    signed: Arc<Mutex<Option<(Instant, Option<u64>)>>>,
+    /// One look serves all who wait.
+    signed: Arc<Mutex<Option<SignedSize>>>,
+}
+
+/// The leaves under the last signed checkpoint, as they were found.
+struct SignedSize {
+    looked: Instant,
+    leaves: Option<u64>,
 }
 
 /// What there is of an application's receipts.
@@ -96,16 +102,14 @@ impl ReceiptDesk {
     /// As it was at most a pause ago.
     async fn signed_size(&self) -> Result<Option<u64>, Problem> {
         let mut signed = self.signed.lock().await;
-        if let Some((looked, size)) = *signed
-            && looked.elapsed() < PAUSE
-        {
-            return Ok(size);
+        if let Some(found) = signed.as_ref().filter(|found| found.looked.elapsed() < PAUSE) {
+            return Ok(found.leaves);
         }
         let (looked, reader) = (Instant::now(), self.reader.clone());
         let head = store::look("looking at the log", move || reader.log_head()).await?;
-        let size = head.note.map(|note| note.size);
-        *signed = Some((looked, size));
-        Ok(size)
+        let leaves = head.note.map(|note| note.size);
+        *signed = Some(SignedSize { looked, leaves });
+        Ok(leaves)
     }
 }
 
