@@ -271,7 +271,7 @@ impl Crime {
             }
             OtherDigest => format!("UPDATE application SET digest = randomblob(32) WHERE id = {application}"),
             OtherProfile => format!("UPDATE certificate_body SET policy_sha256 = randomblob(32) WHERE certificate_id = {one}"),
-            OtherEvidence => format!("UPDATE application_evidence SET cms = cms || x'00' WHERE application_id = {application}"),
+            OtherEvidence => format!("UPDATE application_evidence SET cms = randomblob(200) WHERE application_id = {application}"),
             DropBody => format!("DELETE FROM certificate_body WHERE certificate_id = {one}"),
             DropLink => format!("DELETE FROM link WHERE certificate_id = {one}"),
             DropEvidence => format!("DELETE FROM application_evidence WHERE application_id = {application}"),
