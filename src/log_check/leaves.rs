@@ -114,7 +114,16 @@ impl<'a> Leaves<'a> {
     /// A leaf that does not decode is named; what it commits to may be there all the same.
     fn go_around(&mut self, what: &str) -> Result<(), StoreFault> {
         let leaf = self.next;
-        self.findings.leaf(leaf, "leaf_unreadable", format!("it, or its event, cannot be read: {what}"));
+        // Where positions stand, were nothing wrong.
+        let position = self.position + 1 + self.purged_since;
+        let next = self.reader.events_after(EventPosition(position - 1), 1);
+        let words = match next {
+            Ok(events) if events.first().is_none_or(|event| event.position.0 != position) => {
+                format!("event {position}, which it is of, is not there")
+            }
+            _ => format!("it, or its event, cannot be read: {what}"),
+        };
+        self.findings.leaf(leaf, "leaf_unreadable", words);
         self.next += 1;
         self.purged_since += 1;
         match self.reader.log_commitments(leaf, 1) {

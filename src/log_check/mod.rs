@@ -6,6 +6,7 @@
 mod bodies;
 mod findings;
 mod leaves;
+mod operators;
 mod published;
 mod states;
 mod verdict;
@@ -83,6 +84,7 @@ impl LogCheck {
                 published::Examination { directory: &self.directory, source: &source, reader: &self.reader, store_is_right: right };
             examination.run(published.size().min(head.size), &mut findings, |done| progress("tiles", done, head.size))?;
         }
+        operators::examine(&self.reader, &mut findings, |done| progress("operators", done, done))?;
         let examined = states::examine(&self.reader, &mut findings, |done| progress("certificates", done, done))?;
         Ok(Report { head, note, published, tree, examined, findings })
     }
