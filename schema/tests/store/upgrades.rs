@@ -30,9 +30,10 @@ fn migration(database: &str, name: &str) -> String {
 /// The URL of a database with the tables of these migrations, and nothing in them.
 fn earlier(store: &TestDatabase, versions: &[(&str, &str)]) -> String {
     let database = if store.is_postgres() { "postgres" } else { "sqlite" };
-    let mut statements = "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP NOT NULL DEFAULT \
+    let mut statements =
+        "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP NOT NULL DEFAULT \
          CURRENT_TIMESTAMP);"
-        .to_owned();
+            .to_owned();
     for (version, name) in versions {
         statements += &format!("{} INSERT INTO __diesel_schema_migrations (version) VALUES ('{version}');", migration(database, name));
     }
