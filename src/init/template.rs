@@ -161,7 +161,10 @@ fn write_settings(text: &mut String, plan: &Plan) -> std::fmt::Result {
     writeln!(text, "schedule = \"0 0 * * * *\"")?;
     writeln!(text, "# What is published at once, besides: \"any\" revocation, or only \"urgent\" ones.\nat_once = \"any\"")?;
 
-    writeln!(text, "\n# The issuance log, which proves to auditors that nothing was changed or left out. Its name is fixed once it has begun.\n[log]")?;
+    writeln!(
+        text,
+        "\n# The issuance log, which proves to auditors that nothing was changed or left out. Its name is fixed once it has begun.\n[log]"
+    )?;
     writeln!(text, "origin = {}", quote(&log_origin(&plan.ra_name)))?;
     writeln!(text, "# What is published; best on another disk than the store.\ndirectory = \"log\"")?;
     writeln!(text, "# Who cosigns it: witnesses = [{{ url = \"https://…\", key = \"NAME+ID+KEY\", ca_file = \"log-witness-ca.pem\" }}]")?;

@@ -117,7 +117,11 @@ fn before_anything_was_signed_there_is_nothing_to_find() {
 fn what_is_stored_of_a_certificate_is_held_against_its_issuance() {
     let scene = Scene::new(Store::Sqlite);
     let (code, report) = scene.check(&scene.installation.place());
-    assert_eq!((code, &report["evidence_examined"], report["findings_total"].as_u64()), (Some(0), &Value::Bool(true), Some(0)), "{report:#}");
+    assert_eq!(
+        (code, &report["evidence_examined"], report["findings_total"].as_u64()),
+        (Some(0), &Value::Bool(true), Some(0)),
+        "{report:#}"
+    );
     for (number, crime) in Crime::BODIES.iter().flat_map(|crime| [crime; 4]).enumerate() {
         let place = scene.copy(number);
         scene.is_found(crime, &place);

@@ -44,7 +44,11 @@ impl CaRole {
 
     fn judge_phone(&self, instruction: &SignedHolderInstruction, phone: &PhoneSigner) -> Result<Judged, CaFault> {
         let digest = instruction.digest();
-        let signed = Signed { challenge: Some(*instruction.challenge().as_bytes()), by: Origin::HolderPhone, action: instruction.instruction().as_str() };
+        let signed = Signed {
+            challenge: Some(*instruction.challenge().as_bytes()),
+            by: Origin::HolderPhone,
+            action: instruction.instruction().as_str(),
+        };
         let device = self.reader.device_of_certificate(phone.ca_key, &phone.serial)?;
         let work = match instruction.instruction() {
             HolderInstruction::End { reason, .. } => {
@@ -76,7 +80,8 @@ impl CaRole {
 
 fn judge_card(instruction: &SignedHolderInstruction, card: &CardIdentity) -> Judged {
     let digest = instruction.digest();
-    let signed = Signed { challenge: Some(*instruction.challenge().as_bytes()), by: Origin::HolderCard, action: instruction.instruction().as_str() };
+    let signed =
+        Signed { challenge: Some(*instruction.challenge().as_bytes()), by: Origin::HolderCard, action: instruction.instruction().as_str() };
     match instruction.instruction() {
         HolderInstruction::End { reason, .. } => Judged::CardSigned(CardSigned { digest, signed, card: card.clone(), reason: *reason }),
         HolderInstruction::PushToken { .. } | HolderInstruction::List {} => {

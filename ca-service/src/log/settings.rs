@@ -189,9 +189,8 @@ mod tests {
         let refusal = |settings: LogSettings| settings.check().unwrap_err().to_string();
         assert!(refusal(LogSettings { interval_milliseconds: 9, ..Default::default() }).starts_with("interval_milliseconds"));
         assert!(refusal(LogSettings { max_lag_seconds: 4, ..Default::default() }).starts_with("max_lag_seconds"));
-        let together = |interval_milliseconds, max_lag_seconds| {
-            LogSettings { interval_milliseconds, max_lag_seconds, ..Default::default() }.check()
-        };
+        let together =
+            |interval_milliseconds, max_lag_seconds| LogSettings { interval_milliseconds, max_lag_seconds, ..Default::default() }.check();
         assert_eq!((together(1_500, 5), together(60_000, 122)), (Ok(()), Ok(())));
         assert_eq!(together(60_000, 60), Err(LogSettingsRefusal::Lag { least: 122 }));
         assert_eq!(together(1_501, 5), Err(LogSettingsRefusal::Lag { least: 6 }));

@@ -4,7 +4,9 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_log::{Checkpoint, Cosignature, LogVerifier, NoteRefusal, SignedCheckpoint, TileFault, TileSource, WitnessVerifier, consistency_proof};
+use audit_log::{
+    Checkpoint, Cosignature, LogVerifier, NoteRefusal, SignedCheckpoint, TileFault, TileSource, WitnessVerifier, consistency_proof,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ca_core::chain::Chain;
@@ -135,13 +137,7 @@ impl Witness {
     }
 
     /// Asks it, and notes how that went.
-    fn ask(
-        &mut self,
-        checkpoint: &SignedCheckpoint,
-        source: &impl TileSource,
-        log: &LogVerifier,
-        deadline: Instant,
-    ) -> Option<Outcome> {
+    fn ask(&mut self, checkpoint: &SignedCheckpoint, source: &impl TileSource, log: &LogVerifier, deadline: Instant) -> Option<Outcome> {
         let name = self.verifier.name().to_owned();
         match self.submit(checkpoint, source, log, deadline) {
             Ok(Outcome::Cosigned(cosignature)) => {

@@ -41,7 +41,11 @@ pub(crate) struct Freshness {
 impl Freshness {
     pub(crate) fn new(limits: &EvidenceLimits, log: LogHealth) -> Self {
         let EvidenceLimits { feed, card_crl, comparison } = *limits;
-        Self { limits: [(Channel::Feed, feed), (Channel::CardCrl, card_crl), (Channel::Comparison, comparison)], log, clear: Mutex::default() }
+        Self {
+            limits: [(Channel::Feed, feed), (Channel::CardCrl, card_crl), (Channel::Comparison, comparison)],
+            log,
+            clear: Mutex::default(),
+        }
     }
 
     /// Refuses if one of the ways has been silent for too long, if events wait for the log, or if nothing is issued from this store at

@@ -26,8 +26,8 @@ use schema::{Reader, Writer};
 
 pub(crate) use access::{Access, admit};
 pub(crate) use audit::{
-    __path_fetch_export_file, __path_list_exports, __path_search_log, __path_show_export, CertificateQuestion, ExportAnswer, ExportFileView,
-    ExportPartView, ExportsAnswer, FoundEvent, SearchAnswer, SearchBody,
+    __path_fetch_export_file, __path_list_exports, __path_search_log, __path_show_export, CertificateQuestion, ExportAnswer,
+    ExportFileView, ExportPartView, ExportsAnswer, FoundEvent, SearchAnswer, SearchBody,
 };
 pub use card_events::CardEventBody;
 pub(crate) use card_events::{__path_receive_card_events, CardEventsAnswer, CardEventsBody};
