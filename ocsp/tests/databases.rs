@@ -167,7 +167,7 @@ on_each_database! {
         let two = "(SELECT certificate_id FROM event WHERE kind = 'certificate.issued' ORDER BY position LIMIT 1 OFFSET 1)";
         house
             .store
-            .execute(&format!(
+            .tamper(&format!(
                 "UPDATE certificate SET state = 3, revoked_at = 5000, reason = 1 WHERE id = {two}; \
                  UPDATE event SET at = at + 1, kind = 'certificate.revoked', certificate_id = {two} WHERE position = {last}; \
                  UPDATE event_counter SET position = {last} + 1; \
@@ -202,7 +202,7 @@ on_each_database! {
         assert_eq!(house.told(1), Told::Good);
         // As after a restore that nobody has noticed: the last event is gone, and what it told.
         let last = "(SELECT max(position) FROM event)";
-        house.store.execute(&format!("DELETE FROM event WHERE position = {last}; UPDATE event_counter SET position = {last}")).unwrap();
+        house.store.tamper(&format!("DELETE FROM event WHERE position = {last}; UPDATE event_counter SET position = {last}")).unwrap();
         assert_eq!(house.told(9), LATER, "what is read is older than what was seen");
         house.service.look().unwrap();
         assert_eq!(house.told(1), LATER);
