@@ -148,7 +148,7 @@ fn who_may_what(installation: &Installation, signature: &str) {
     // Each is entered by its own thread, soon after the lead is taken.
     until("every schedule is listed", || {
         let schedules = installation.json(&["schedule", "list"]);
-        (schedules.as_array().unwrap().len() == 7).then_some(())
+        (schedules.as_array().unwrap().len() == 9).then_some(())
     });
     assert!(text(installation, &["schedule", "run", "compare"]).contains("compare"));
     until("the comparison has run", || {

@@ -81,6 +81,17 @@ fn ask_for_revocation(installation: &Installation, story: &Story) -> String {
     answer.text_of("id").unwrap().to_owned()
 }
 
+/// The tile directory has everything that was signed: it follows within a second, and a store that is brought back in between leaves leaves behind
+/// that nobody has (docs/backup.md).
+#[cfg(feature = "postgres")]
+fn everything_signed_is_published(installation: &Installation) {
+    until("the tile directory has what was signed", || {
+        let signed = installation.json(&["log", "show"])["note"]["size"].as_u64()?;
+        let checkpoint = std::fs::read_to_string(installation.place().join("log/checkpoint")).ok()?;
+        (checkpoint.lines().nth(1)?.parse() == Ok(signed)).then_some(())
+    });
+}
+
 /// The store is open again, and tells everything as it was told before.
 fn open_again(installation: &Installation, story: &Story) {
     story.everything_is_told_as_before();
@@ -146,6 +157,7 @@ fn a_postgresql_restored_under_running_processes_is_noticed_by_each_of_them() {
     story.goes_on_after_the_backup(&installation);
 
     // First with the CA away: the status service has its own file, and notices alone.
+    everything_signed_is_published(&installation);
     ca.kill();
     let observer = Observer::begin(&story);
     backup.restore(&installation);
@@ -162,6 +174,7 @@ fn a_postgresql_restored_under_running_processes_is_noticed_by_each_of_them() {
 
     // And once more, under all of them: the CA that leads notices by itself.
     until("the CA leads again", || sandbox::phone::apply(&installation.phone(), &installation.card(), &installation.wish()).ok());
+    everything_signed_is_published(&installation);
     backup.restore(&installation);
     until("the CA begins another epoch", || {
         let status = installation.json(&["restore", "status"]);
