@@ -192,6 +192,11 @@ mod tests {
         assert!(has("entries/273.p/112", 70_000) && !has("entries/273.p/113", 70_000));
         // "A tree of size 256 will be represented by a full level 0 tile and a partial level 1 tile of width 1."
         assert!(has("0/000", 256) && has("1/000.p/1", 256) && !has("1/000.p/2", 256));
-        assert!(!has("0/000.p/1", 0) && !has("7/000.p/2", u64::MAX) && !has("0/x018/x446/x744/x073/x709/x551/615", u64::MAX));
+        assert!(
+            !has("0/000.p/1", 0)
+                && has("7/000.p/1", 1 << 56)
+                && !has("7/000.p/2", 1 << 56)
+                && !has("0/x018/x446/x744/x073/x709/x551/615", u64::MAX)
+        );
     }
 }
